@@ -7,7 +7,6 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TAGS    := nethttpomithttp2
 LDFLAGS := -s -w -X main.version=$(VERSION)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)'
-STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@2026.1
 
 export SPEC
 
