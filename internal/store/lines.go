@@ -4,8 +4,10 @@ package store
 // separated by tabs, whatever would break that escaped.
 
 import (
+	"errors"
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 )
 
@@ -79,7 +81,7 @@ func unescape(s string) (string, error) {
 		}
 		i++
 		if i == len(s) {
-			return "", fmt.Errorf("backslash at the end of a field")
+			return "", errors.New("backslash at the end of a field")
 		}
 		switch s[i] {
 		case '\\':
@@ -92,13 +94,13 @@ func unescape(s string) (string, error) {
 			b.WriteByte('\r')
 		case 'x':
 			if i+2 >= len(s) {
-				return "", fmt.Errorf("short escape")
+				return "", errors.New("short escape")
 			}
-			var c byte
-			if _, err := fmt.Sscanf(s[i+1:i+3], "%02x", &c); err != nil {
+			c, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
+			if err != nil {
 				return "", fmt.Errorf("bad escape \\x%s", s[i+1:i+3])
 			}
-			b.WriteByte(c)
+			b.WriteByte(byte(c))
 			i += 2
 		default:
 			return "", fmt.Errorf("bad escape \\%c", s[i])
