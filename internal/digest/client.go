@@ -182,13 +182,10 @@ func (c *Client) Challenge(h http.Header) (retry bool, err error) {
 // refused what we said.
 func (c *Client) mayAnswer(ch *Challenge) bool {
 	switch {
-	case !c.sent:
-		return c.answered <= maxStale
-	case ch.Stale && !ch.Basic:
-		return c.answered <= maxStale
-	case ch.Basic != (c.current == nil || c.current.Basic): // another scheme than the one that failed
-		return c.answered <= maxStale
-	case !ch.Basic && (c.answered == 0 || c.moved): // the nonce was not from this request, or not from this connection
+	case !c.sent,
+		ch.Stale && !ch.Basic,
+		ch.Basic != (c.current == nil || c.current.Basic), // another scheme than the one that failed
+		!ch.Basic && (c.answered == 0 || c.moved):         // the nonce was not from this request, or not from this connection
 		return c.answered <= maxStale
 	}
 	if c.o.Latin1 && !c.latin1 && !ch.UTF8 && latin1able(c.username+c.password()) {
@@ -223,9 +220,7 @@ func (c *Client) newCnonce() error {
 // accepted what we sent. It moves to the nextnonce and checks rspauth of what
 // was not auth-int; the error is ErrProof, and then nothing was adopted.
 func (c *Client) Info(h http.Header) error {
-	if c.sent || c.answered == 0 {
-		c.answered, c.moved = 0, false
-	}
+	c.answered, c.moved = 0, false
 	name := "Authentication-Info"
 	if c.o.Proxy {
 		name = "Proxy-Authentication-Info"

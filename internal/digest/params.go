@@ -64,7 +64,11 @@ func parseSchemes(header string) []scheme {
 		if len(out) > 0 && out[len(out)-1].lateQOP(name) {
 			continue
 		}
-		out = append(out, scheme{name: strings.ToLower(name), token: sc.token68()})
+		next := scheme{name: strings.ToLower(name)}
+		if next.name != "digest" { // "Digest realm=, ..." is no token68
+			next.token = sc.token68()
+		}
+		out = append(out, next)
 	}
 	return out
 }
