@@ -1,0 +1,290 @@
+package datamodel
+
+// Define: from a declaration to an Object. The generic half (typed) is kept as
+// small as it can be, because the compiler lays it down once per row type.
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// An Object is a declaration that is ready for a Tree.
+type Object struct{ def *object }
+
+// Path returns the path as declared: "Device.IP.Interface.{i}.".
+func (o Object) Path() string { return o.def.path }
+
+// Params yields the parameters that this platform has, as templates, without
+// the counts that the engine adds.
+func (o Object) Params() iter.Seq[Info] {
+	return func(yield func(Info) bool) {
+		for i := range o.def.kinds {
+			if o.def.kinds[i].typ != 0 && !yield(o.def.info(o.def.path, i)) {
+				return
+			}
+		}
+	}
+}
+
+// object is the half of a declaration that does not depend on its row type.
+type object struct {
+	path     string
+	kinds    []kind // one for each parameter
+	table    bool
+	volatile bool
+	extends  bool
+	canAdd   bool // Source.New on a table
+	canStage bool
+	canLoad  bool
+	canKeys  bool
+	inform   bool
+	alias    int // index of the Alias parameter, -1
+	enable   int // index of the Enable parameter, -1
+	rename   string
+	unique   [][]string
+	topics   []Topic
+	rows     typed
+}
+
+// kind is what the engine has to know of a parameter besides its declaration.
+type kind struct {
+	typ      Type // 0: this platform lacks it
+	list     bool
+	readOnly bool
+}
+
+// param is the part of a Param that does not depend on the row type.
+type param struct {
+	name           string
+	access         Access
+	notify         Notify
+	hidden, inform bool
+	check          Check
+	refs           []string
+}
+
+// typed is the other half. A row is passed as any holding a *T.
+type typed interface {
+	param(i int) param
+	name(i int) string
+	at(row any, i int) any
+	each(ctx context.Context, parent []Key, f func(key Key, row any) bool) error // row is only lent
+	keys(ctx context.Context, parent []Key) iter.Seq2[Key, error]
+	load(ctx context.Context, at []Key) (any, error)
+	fresh(ctx context.Context, parent []Key) (Key, any, error)
+	zero() any
+	clone(row any) any
+	check(old, new any, set func(string) bool) error
+	stage(ctx context.Context, tx *Tx, at []Key, old, new any, set func(string) bool) error
+}
+
+type decl[T any] struct {
+	params []Param[T]
+	src    Source[T]
+}
+
+func (d *decl[T]) name(i int) string { return d.params[i].Name }
+
+func (d *decl[T]) param(i int) param {
+	p := &d.params[i]
+	return param{p.Name, p.Access, p.Notify, p.Hidden, p.Inform, p.Check, p.Refs}
+}
+
+func (d *decl[T]) at(row any, i int) any { return d.params[i].At(row.(*T)) }
+
+func (d *decl[T]) each(ctx context.Context, parent []Key, f func(Key, any) bool) error {
+	lent := new(T)
+	for row, err := range d.src.Rows(ctx, parent) {
+		if err != nil {
+			return err
+		}
+		*lent = row.Value
+		if !f(row.Key, lent) {
+			break
+		}
+	}
+	return nil
+}
+
+func (d *decl[T]) keys(ctx context.Context, parent []Key) iter.Seq2[Key, error] {
+	return d.src.Keys(ctx, parent)
+}
+
+func (d *decl[T]) load(ctx context.Context, at []Key) (any, error) {
+	v, err := d.src.Load(ctx, at)
+	return &v, err
+}
+
+func (d *decl[T]) fresh(ctx context.Context, parent []Key) (Key, any, error) {
+	if d.src.New == nil {
+		return "", d.zero(), nil
+	}
+	k, v, err := d.src.New(ctx, parent)
+	return k, &v, err
+}
+
+func (d *decl[T]) zero() any { return new(T) }
+
+func (d *decl[T]) clone(row any) any {
+	c := *row.(*T)
+	if d.src.Clone != nil {
+		c = d.src.Clone(c)
+	}
+	return &c
+}
+
+func (d *decl[T]) check(old, new any, set func(string) bool) error {
+	if d.src.Check == nil {
+		return nil
+	}
+	return d.src.Check(change[T](old, new, set))
+}
+
+func (d *decl[T]) stage(ctx context.Context, tx *Tx, at []Key, old, new any, set func(string) bool) error {
+	return d.src.Stage(ctx, tx, at, change[T](old, new, set))
+}
+
+func change[T any](old, new any, set func(string) bool) Change[T] {
+	c := Change[T]{set: set}
+	c.Old, _ = old.(*T)
+	c.New, _ = new.(*T)
+	return c
+}
+
+// Define binds a table of parameters to its source. It panics when the
+// declaration is malformed: that is a mistake of a programmer, which the first
+// test that builds the tree finds.
+func Define[T any](path string, params []Param[T], src Source[T]) Object {
+	var zero T
+	d := &decl[T]{params, src}
+	o := &object{
+		path: path, kinds: make([]kind, len(params)), table: strings.HasSuffix(path, ".{i}."),
+		volatile: src.Volatile, extends: src.Extends, canStage: src.Stage != nil,
+		canLoad: src.Load != nil, canKeys: src.Keys != nil, alias: -1, enable: -1,
+		rename: src.Rename, unique: src.Unique, topics: src.Topics, rows: d,
+	}
+	o.canAdd = o.table && src.New != nil && !(src.Extends && src.Rows == nil)
+	if src.Rows == nil && !(src.Extends && src.Load != nil) {
+		o.broken("has no Rows")
+	}
+	for i := range params {
+		o.kinds[i].typ, o.kinds[i].list = typeOf(params[i].At(&zero))
+	}
+	o.finish(src.ReadOnly, src.Without)
+	if o.canStage && src.Clone == nil && points(reflect.TypeFor[T](), 0) {
+		o.broken("is writable, its rows hold maps or pointers, and it has no Clone")
+	}
+	return Object{o}
+}
+
+func (o *object) broken(format string, args ...any) {
+	panic("datamodel: " + o.path + " " + fmt.Sprintf(format, args...))
+}
+
+// finish checks the declaration and works out the rest of o from it.
+func (o *object) finish(readOnly, without []string) {
+	if err := checkTemplate(o.path); err != nil {
+		o.broken("%v", err)
+	}
+	if o.canAdd && !o.canStage {
+		o.broken("has New, but no Stage")
+	}
+	seen := make(map[string]bool, len(o.kinds))
+	for i := range o.kinds {
+		p := o.rows.param(i)
+		if !validName(p.name) || seen[p.name] {
+			o.broken("declares %q: misspelt, or declared twice", p.name)
+		}
+		seen[p.name] = true
+		if o.kinds[i].typ == 0 {
+			o.broken("%s: At returns no pointer to a value type", p.name)
+		}
+		o.settle(i, p)
+		o.kinds[i].readOnly = p.access == ReadOnly || named(readOnly, p.name)
+		if named(without, p.name) {
+			o.kinds[i].typ = 0
+			continue
+		}
+		if !o.kinds[i].readOnly && !o.canStage && i != o.alias {
+			o.broken("%s is writable, but there is no Stage", p.name)
+		}
+		o.inform = o.inform || p.inform
+	}
+	for _, list := range append([][]string{readOnly, without}, o.unique...) {
+		for _, name := range list {
+			if !o.declares(name) {
+				o.broken("%q is named, but not declared", name)
+			}
+		}
+	}
+}
+
+func (o *object) settle(i int, p param) {
+	k := &o.kinds[i]
+	if k.typ == Base64Binary && LimitsOf(p.check).Hex {
+		k.typ = HexBinary
+	}
+	switch o.rows.at(o.rows.zero(), i).(type) {
+	case *Alias:
+		if !o.table || o.alias >= 0 {
+			o.broken("%s: an Alias belongs to a table, once", p.name)
+		}
+		o.alias = i
+	case *bool:
+		if p.name == "Enable" {
+			o.enable = i
+		}
+	}
+}
+
+func (o *object) declares(name string) bool {
+	for i := range o.kinds {
+		if have := o.rows.name(i); have == name || strings.HasSuffix(name, ".") && strings.HasPrefix(have, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// named reports whether list has name, or a fixed sub-object around it.
+func named(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(l string) bool {
+		return l == name || strings.HasSuffix(l, ".") && strings.HasPrefix(name, l)
+	})
+}
+
+func (o *object) info(prefix string, i int) Info {
+	p := o.rows.param(i)
+	if o.kinds[i].readOnly {
+		p.access = ReadOnly
+	}
+	return Info{
+		Path: prefix + p.name, Type: o.kinds[i].typ, List: o.kinds[i].list, Access: p.access, Writable: p.access != ReadOnly,
+		Notify: p.notify, Hidden: p.hidden, Inform: p.inform, Check: p.check, Refs: p.refs, Topics: o.topics,
+	}
+}
+
+// points reports whether a value of type t reaches something that a plain copy
+// would share: a map or a pointer. Times, addresses and strings are immutable.
+func points(t reflect.Type, depth int) bool {
+	switch t.Kind() {
+	case reflect.Map, reflect.Pointer, reflect.Interface, reflect.Chan:
+		return true
+	case reflect.Array:
+		return points(t.Elem(), depth)
+	case reflect.Struct:
+		if t.PkgPath() == "time" || t.PkgPath() == "net/netip" || depth > 8 {
+			return false
+		}
+		for i := range t.NumField() {
+			if points(t.Field(i).Type, depth+1) {
+				return true
+			}
+		}
+	}
+	return false
+}

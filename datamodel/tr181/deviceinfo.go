@@ -1,0 +1,82 @@
+package tr181
+
+import (
+	"context"
+	"time"
+
+	"gatehouse/datamodel"
+	"gatehouse/platform"
+)
+
+// Device.DeviceInfo.: who the device is. The identity comes from the agent,
+// which knows what the configuration says over the platform.
+type deviceInfo struct {
+	platform.ID
+	provisioningCode string
+	upTime           uint32
+	hostName         string
+}
+
+var deviceInfoParams = []datamodel.Param[deviceInfo]{
+	{Name: "Manufacturer", At: func(d *deviceInfo) any { return &d.Manufacturer }, Check: datamodel.Len{Max: 64}},
+	{Name: "ManufacturerOUI", At: func(d *deviceInfo) any { return &d.OUI },
+		Check: datamodel.All{datamodel.Len{Min: 6, Max: 6}, datamodel.Pattern{`[0-9A-F]{6}`}}},
+	{Name: "ModelName", At: func(d *deviceInfo) any { return &d.ModelName }, Check: datamodel.Len{Max: 64}},
+	{Name: "Description", At: func(d *deviceInfo) any { return &d.Description }, Check: datamodel.Len{Max: 256}},
+	{Name: "ProductClass", At: func(d *deviceInfo) any { return &d.ProductClass }, Check: datamodel.Len{Max: 64}},
+	{Name: "SerialNumber", At: func(d *deviceInfo) any { return &d.SerialNumber }, Check: datamodel.Len{Max: 64}},
+	{Name: "HardwareVersion", At: func(d *deviceInfo) any { return &d.HardwareVersion }, Check: datamodel.Len{Max: 64}, Inform: true},
+	{Name: "SoftwareVersion", At: func(d *deviceInfo) any { return &d.SoftwareVersion }, Check: datamodel.Len{Max: 64},
+		Inform: true, Notify: datamodel.NotifyForced},
+	{Name: "ProvisioningCode", At: func(d *deviceInfo) any { return &d.provisioningCode }, Access: datamodel.ReadWrite,
+		Check: datamodel.Len{Max: 64}, Inform: true, Notify: datamodel.NotifyForced},
+	{Name: "UpTime", At: func(d *deviceInfo) any { return &d.upTime }, Notify: datamodel.NotifyNever},
+	{Name: "HostName", At: func(d *deviceInfo) any { return &d.hostName }, Check: datamodel.Len{Max: 255}},
+}
+
+const provisioningCode = "DeviceInfo.ProvisioningCode"
+
+func deviceInfoObject(p platform.Platform, a Agent) datamodel.Object {
+	src := datamodel.Source[deviceInfo]{
+		Topics: []datamodel.Topic{HostnameChanged, SettingsChanged},
+		Rows:   datamodel.One(func(ctx context.Context, _ []datamodel.Key) (deviceInfo, error) { return readDeviceInfo(ctx, p, a) }),
+	}
+	if p.System == nil {
+		src.Without = append(src.Without, "UpTime", "HostName")
+	}
+	if a.Settings == nil {
+		src.Without = append(src.Without, "ProvisioningCode")
+	} else {
+		src.Stage = func(_ context.Context, tx *datamodel.Tx, _ []datamodel.Key, c datamodel.Change[deviceInfo]) error {
+			if !c.Set("ProvisioningCode") {
+				return nil
+			}
+			return a.Settings.Stage(tx, provisioningCode, c.New.provisioningCode)
+		}
+	}
+	return datamodel.Define("Device.DeviceInfo.", deviceInfoParams, src)
+}
+
+func readDeviceInfo(ctx context.Context, p platform.Platform, a Agent) (d deviceInfo, err error) {
+	if a.Identity != nil {
+		d.ID = a.Identity()
+		for _, s := range []*string{&d.Manufacturer, &d.ModelName, &d.ProductClass, &d.SerialNumber, &d.HardwareVersion, &d.SoftwareVersion} {
+			*s = limit(*s, 64)
+		}
+		d.Description = limit(d.Description, 256)
+	}
+	if a.Settings != nil {
+		d.provisioningCode = a.Settings.Get(provisioningCode)
+	}
+	if p.System == nil {
+		return d, nil
+	}
+	var up time.Duration
+	if up, err = p.System.Uptime(ctx); err != nil {
+		return d, lacking(err)
+	}
+	d.upTime = seconds(up)
+	name, err := p.System.Hostname(ctx)
+	d.hostName = limit(name, 255)
+	return d, lacking(err)
+}

@@ -1,0 +1,154 @@
+// Dumps of the small tables of the system. Each is read at most once per
+// request, whichever objects ask for it; the large ones (routes, processes)
+// are streamed past the memo by their objects.
+
+package tr181
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"unsafe"
+
+	"gatehouse/datamodel"
+	"gatehouse/platform"
+)
+
+// dumpKey names a dump in the memo of a request: the role that gave it, and
+// which of its tables.
+type dumpKey struct {
+	role any
+	what string
+}
+
+// A linkTable is one dump of the links, in the order of the platform.
+type linkTable struct {
+	all []platform.Link
+	by  map[string]int
+}
+
+// get returns the link called name.
+func (t *linkTable) get(name string) (platform.Link, bool) {
+	i, ok := t.by[name]
+	if !ok {
+		return platform.Link{}, false
+	}
+	return t.all[i], true
+}
+
+func dumpLinks(ctx context.Context, p platform.Platform) (*linkTable, error) {
+	return datamodel.Once(ctx, dumpKey{p.Links, "links"},
+		func(t *linkTable) int { return len(t.all) * (int(unsafe.Sizeof(platform.Link{})) + 64) },
+		func(ctx context.Context) (*linkTable, error) {
+			all, err := collect(p.Links.Links(ctx))
+			if err != nil {
+				return nil, err
+			}
+			t := &linkTable{all: all, by: make(map[string]int, len(all))}
+			for i := range all {
+				t.by[all[i].Name] = i
+			}
+			return t, nil
+		})
+}
+
+func dumpAddresses(ctx context.Context, p platform.Platform) ([]platform.Address, error) {
+	return dumpRows(ctx, dumpKey{p.Addresses, "addresses"}, func(ctx context.Context) iter.Seq2[platform.Address, error] {
+		return p.Addresses.Addresses(ctx)
+	})
+}
+
+func dumpNeighbors(ctx context.Context, p platform.Platform) ([]platform.Neighbor, error) {
+	return dumpRows(ctx, dumpKey{p.Neighbors, "neighbors"}, func(ctx context.Context) iter.Seq2[platform.Neighbor, error] {
+		return p.Neighbors.Neighbors(ctx)
+	})
+}
+
+func dumpIPv6Links(ctx context.Context, p platform.Platform) ([]platform.IPv6Link, error) {
+	return dumpRows(ctx, dumpKey{p.IPv6, "ipv6 links"}, func(ctx context.Context) iter.Seq2[platform.IPv6Link, error] {
+		return p.IPv6.IPv6Links(ctx)
+	})
+}
+
+func readDNS(ctx context.Context, p platform.Platform) (platform.DNS, error) {
+	return datamodel.Once(ctx, dumpKey{p.Resolver, "dns"},
+		func(d platform.DNS) int { return 64 * (1 + len(d.Servers)) },
+		func(ctx context.Context) (platform.DNS, error) {
+			d, err := p.Resolver.DNS(ctx)
+			return d, lacking(err)
+		})
+}
+
+func readTime(ctx context.Context, p platform.Platform) (platform.TimeStatus, error) {
+	return datamodel.Once(ctx, dumpKey{p.Clock, "time"},
+		func(platform.TimeStatus) int { return 256 },
+		func(ctx context.Context) (platform.TimeStatus, error) {
+			t, err := p.Clock.Time(ctx)
+			return t, lacking(err)
+		})
+}
+
+// dumpRows reads seq once per request.
+func dumpRows[V any](ctx context.Context, key dumpKey, seq func(context.Context) iter.Seq2[V, error]) ([]V, error) {
+	return datamodel.Once(ctx, key,
+		func(v []V) int { var one V; return len(v) * (int(unsafe.Sizeof(one)) + 64) },
+		func(ctx context.Context) ([]V, error) { return collect(seq(ctx)) })
+}
+
+func collect[V any](seq iter.Seq2[V, error]) ([]V, error) {
+	var all []V
+	for v, err := range seq {
+		if err != nil {
+			return nil, lacking(err)
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+// lacking puts an error of the platform in the words of the data model.
+func lacking(err error) error {
+	if err == nil {
+		return nil
+	}
+	var un *platform.Unavailable
+	switch {
+	case errors.As(err, &un):
+		return &datamodel.Unavailable{Source: un.Source, Err: un.Err}
+	case errors.Is(err, platform.ErrGone):
+		return datamodel.ErrGone
+	}
+	return err
+}
+
+// linkNamed reads one link from the dump, or says that it is gone.
+func linkNamed(ctx context.Context, p platform.Platform, name string) (platform.Link, *linkTable, error) {
+	t, err := dumpLinks(ctx, p)
+	if err != nil {
+		return platform.Link{}, nil, err
+	}
+	l, ok := t.get(name)
+	if !ok {
+		return platform.Link{}, nil, datamodel.ErrGone
+	}
+	return l, t, nil
+}
+
+// linkRows gives the rows of a table of interface objects: one for each link
+// that has such an object, keyed by its name.
+func linkRows[T any](p platform.Platform, has func(platform.Link) bool, row func(platform.Link, *linkTable) T) func(context.Context, []datamodel.Key) iter.Seq2[datamodel.Row[T], error] {
+	return func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[T], error] {
+		return func(yield func(datamodel.Row[T], error) bool) {
+			t, err := dumpLinks(ctx, p)
+			if err != nil {
+				yield(datamodel.Row[T]{}, err)
+				return
+			}
+			for _, l := range t.all {
+				if has(l) && !yield(datamodel.Row[T]{Key: l.Name, Value: row(l, t)}, nil) {
+					return
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package tr181
+
+import (
+	"context"
+
+	"gatehouse/datamodel"
+	"gatehouse/platform"
+)
+
+// Stats. of every interface object: the counters of its link. What Linux does
+// not count (unicast and broadcast apart) is absent. Nobody is told of each
+// packet: active notification is denied, as the standard allows (canDeny).
+type linkStats struct {
+	bytesSent, bytesReceived       uint64
+	packetsSent, packetsReceived   uint64
+	errorsSent, errorsReceived     uint32
+	discardsSent, discardsReceived uint32
+	multicastReceived              uint64
+}
+
+var linkStatsParams = []datamodel.Param[linkStats]{
+	{Name: "BytesSent", At: func(s *linkStats) any { return &s.bytesSent }, Notify: datamodel.NotifyNever},
+	{Name: "BytesReceived", At: func(s *linkStats) any { return &s.bytesReceived }, Notify: datamodel.NotifyNever},
+	{Name: "PacketsSent", At: func(s *linkStats) any { return &s.packetsSent }, Notify: datamodel.NotifyNever},
+	{Name: "PacketsReceived", At: func(s *linkStats) any { return &s.packetsReceived }, Notify: datamodel.NotifyNever},
+	{Name: "ErrorsSent", At: func(s *linkStats) any { return &s.errorsSent }, Notify: datamodel.NotifyNever},
+	{Name: "ErrorsReceived", At: func(s *linkStats) any { return &s.errorsReceived }, Notify: datamodel.NotifyNever},
+	{Name: "DiscardPacketsSent", At: func(s *linkStats) any { return &s.discardsSent }, Notify: datamodel.NotifyNever},
+	{Name: "DiscardPacketsReceived", At: func(s *linkStats) any { return &s.discardsReceived }, Notify: datamodel.NotifyNever},
+	{Name: "MulticastPacketsReceived", At: func(s *linkStats) any { return &s.multicastReceived }, Notify: datamodel.NotifyNever},
+}
+
+// statsObject declares the Stats. below the interface table at path, whose
+// last key is the name of a link. A 32-bit counter wraps, as StatsCounter32 does.
+func statsObject(p platform.Platform, path string) datamodel.Object {
+	return datamodel.Define(path+"Stats.", linkStatsParams, datamodel.Source[linkStats]{
+		Topics: []datamodel.Topic{LinkChanged},
+		Rows: datamodel.One(func(ctx context.Context, at []datamodel.Key) (linkStats, error) {
+			l, _, err := linkNamed(ctx, p, at[len(at)-1])
+			s := l.Stats
+			return linkStats{
+				s.BytesSent, s.BytesReceived, s.PacketsSent, s.PacketsReceived,
+				uint32(s.ErrorsSent), uint32(s.ErrorsReceived),
+				uint32(s.DiscardsSent), uint32(s.DiscardsReceived), s.MulticastReceived,
+			}, err
+		}),
+	})
+}
