@@ -1,0 +1,300 @@
+package core
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// An entry is an event that waits to be delivered.
+type entry struct {
+	Event
+	line  string // what stands for it on disk; "": its event line
+	sent  bool   // the running session has it
+	stuck bool   // a session has failed to deliver it, or the agent stops
+}
+
+// A schedule is a ScheduleInform that is not due yet.
+type schedule struct {
+	key   string
+	wall  time.Time     // when it is due, by the wall clock at the time of asking
+	delay time.Duration // as asked for: never waited longer than this
+	due   time.Time     // the same by the monotonic clock
+	ours  bool          // due was counted in this process, and is the truth
+}
+
+func (s schedule) line() string {
+	return fmt.Sprintf("inform %s %d %s", s.wall.UTC().Format(time.RFC3339), s.delay/time.Second, strconv.Quote(s.key))
+}
+
+// durable is what survives a power cut. A promise stands here before it is
+// made, and leaves when it has been kept.
+type durable struct {
+	contacted string     // the last URL whose BOOTSTRAP Inform was answered
+	bootstrap string     // the URL that is to get one; its occurrence has discarded what it had to
+	events    []entry    // undelivered
+	schedules []schedule // not due yet
+	reboots   []string   // keys of the Reboot calls of this boot
+	restart   bool       // a restart is due, without a key
+	factory   bool       // and it is to reset the platform, too
+	wipe      bool       // a factory reset is due
+}
+
+func (d durable) clone() durable {
+	d.events = slices.Clone(d.events)
+	d.schedules = slices.Clone(d.schedules)
+	d.reboots = slices.Clone(d.reboots)
+	return d
+}
+
+// volatile is what survives the process, not the boot.
+type volatile struct {
+	told      bool      // 1 BOOT was delivered, or discarded by a BOOTSTRAP
+	retry     uint32    // failed attempts since the last session that went well
+	notBefore time.Time // wall time before which the ACS does not want us
+}
+
+// inFlash tells whether e must survive a power cut. A 2 PERIODIC that the
+// first session delivers never wears the flash.
+func (e entry) inFlash() bool {
+	return e.Code != Bootstrap && e.Code != Scheduled && kindOf(e.Code).keep == keepAlways && (e.Code != Periodic || e.stuck)
+}
+
+// inRun tells whether e must survive the process only. BOOT, BOOTSTRAP and
+// VALUE CHANGE are found again at the start from what was told.
+func (e entry) inRun() bool {
+	switch e.Code {
+	case Bootstrap, Boot, Scheduled, ValueChanged:
+		return false
+	}
+	return kindOf(e.Code).keep != keepSession && !e.inFlash()
+}
+
+func (e entry) text() string {
+	if e.line != "" {
+		return e.line
+	}
+	return "event " + strconv.Quote(e.Code) + " " + strconv.Quote(e.CommandKey)
+}
+
+// encode returns the text of d, as New reads it.
+func (d durable) encode(boot string) []byte {
+	var b bytes.Buffer
+	for _, e := range d.events {
+		if e.inFlash() {
+			fmt.Fprintln(&b, e.text())
+		}
+	}
+	for _, s := range d.schedules {
+		fmt.Fprintln(&b, s.line())
+	}
+	for _, key := range d.reboots {
+		fmt.Fprintln(&b, rebootLine(boot, key))
+	}
+	switch {
+	case d.factory:
+		fmt.Fprintf(&b, "factory %q\n", boot)
+	case d.restart:
+		fmt.Fprintf(&b, "restart %q\n", boot)
+	}
+	if d.wipe {
+		fmt.Fprintln(&b, "wipe")
+	}
+	switch {
+	case d.contacted != "":
+		fmt.Fprintf(&b, "contacted %q\n", d.contacted)
+	case d.bootstrap != "" && b.Len() > 0: // without other events there is nothing that it could discard again
+		fmt.Fprintf(&b, "bootstrap %q\n", d.bootstrap)
+	}
+	return b.Bytes()
+}
+
+func rebootLine(boot, key string) string {
+	return fmt.Sprintf("reboot %s %s", strconv.Quote(boot), strconv.Quote(key))
+}
+
+// encodeRun returns the text of what survives the process.
+func (a *Agent) encodeRun() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "boot %q\n", a.cfg.BootID)
+	if a.r.told {
+		fmt.Fprintln(&b, "told")
+	}
+	if a.r.retry > 0 {
+		fmt.Fprintf(&b, "retry %d\n", a.r.retry)
+	}
+	if !a.r.notBefore.IsZero() {
+		fmt.Fprintf(&b, "notbefore %s\n", a.r.notBefore.UTC().Format(time.RFC3339))
+	}
+	for _, e := range a.d.events {
+		if e.inRun() {
+			fmt.Fprintln(&b, e.text())
+		}
+	}
+	return b.Bytes()
+}
+
+// load reads both files. Lines that it does not understand are left out with
+// a warning: an agent that forgot something can still be managed.
+func (a *Agent) load() (booted bool) {
+	booted = a.loadRun()
+	text := a.flash.load(a)
+	for line := range strings.Lines(string(text)) {
+		if err := a.d.parse(strings.TrimSuffix(line, "\n"), a.cfg.BootID, booted); err != nil {
+			a.log.Warn("a line of the event file is left out", "line", line, "err", err)
+		}
+	}
+	return booted
+}
+
+// loadRun reads what survives the process. It tells whether the device has
+// booted since it was written: another boot id, or no file (a container keeps
+// its boot id, and loses its file system in memory).
+func (a *Agent) loadRun() (booted bool) {
+	text := a.run.load(a)
+	first := true
+	for line := range strings.Lines(string(text)) {
+		f, err := fields(strings.TrimSuffix(line, "\n"))
+		if err == nil && first {
+			if len(f) != 2 || f[0] != "boot" || f[1] != a.cfg.BootID {
+				return true
+			}
+			first = false
+			continue
+		}
+		if err == nil {
+			err = a.parseRun(f)
+		}
+		if err != nil {
+			a.log.Warn("a line of the run file is left out", "line", line, "err", err)
+		}
+	}
+	return first && a.cfg.Run != nil
+}
+
+func (a *Agent) parseRun(f []string) (err error) {
+	switch {
+	case f[0] == "told":
+		a.r.told = true
+	case f[0] == "retry" && len(f) == 2:
+		var n uint64
+		n, err = strconv.ParseUint(f[1], 10, 32)
+		a.r.retry = uint32(n)
+	case f[0] == "notbefore" && len(f) == 2:
+		a.r.notBefore, err = time.Parse(time.RFC3339, f[1])
+	case f[0] == "event" && len(f) == 3:
+		a.d.add(entry{Event: Event{f[1], f[2]}})
+	default:
+		err = errors.New("not understood")
+	}
+	return err
+}
+
+// parse takes in one line of the flash file. Calls of Reboot become events
+// when the device has booted since, and remain promises when it has not.
+func (d *durable) parse(line, boot string, booted bool) error {
+	f, err := fields(line)
+	if err != nil {
+		return err
+	}
+	switch {
+	case f[0] == "contacted" && len(f) == 2:
+		d.contacted = f[1]
+	case f[0] == "bootstrap" && len(f) == 2:
+		d.bootstrap = f[1]
+	case f[0] == "event" && len(f) == 3:
+		d.add(entry{Event: Event{f[1], f[2]}, stuck: true})
+	case f[0] == "inform" && len(f) == 4:
+		s := schedule{key: f[3]}
+		if s.wall, err = time.Parse(time.RFC3339, f[1]); err != nil {
+			return err
+		}
+		n, err := strconv.ParseUint(f[2], 10, 32)
+		if err != nil {
+			return err
+		}
+		s.delay = time.Duration(n) * time.Second
+		d.schedules = append(d.schedules, s)
+	case f[0] == "reboot" && len(f) == 3:
+		switch e := (entry{Event: Event{MReboot, f[2]}, stuck: true}); {
+		case f[1] != boot: // the usual way: nothing to write before it is delivered
+			e.line = line
+			d.add(e)
+		case booted:
+			d.add(e)
+		default:
+			d.reboots = append(d.reboots, f[2])
+		}
+	case f[0] == "restart" && len(f) == 2:
+		d.restart = f[1] == boot && !booted
+	case f[0] == "factory" && len(f) == 2:
+		d.factory = f[1] == boot && !booted
+		d.restart = d.factory
+	case f[0] == "wipe":
+		d.wipe = true
+	default:
+		return errors.New("not understood")
+	}
+	return nil
+}
+
+// fields splits a line into bare words and quoted strings; at least one.
+func fields(line string) ([]string, error) {
+	var out []string
+	for line = strings.TrimLeft(line, " "); line != ""; line = strings.TrimLeft(line, " ") {
+		if line[0] != '"' {
+			word, rest, _ := strings.Cut(line, " ")
+			out, line = append(out, word), rest
+			continue
+		}
+		q, err := strconv.QuotedPrefix(line)
+		if err != nil {
+			return nil, err
+		}
+		s, err := strconv.Unquote(q)
+		if err != nil {
+			return nil, err
+		}
+		out, line = append(out, s), line[len(q):]
+	}
+	if len(out) == 0 {
+		return nil, errors.New("empty")
+	}
+	return out, nil
+}
+
+// A saver writes a file when its text is another one than what lies there.
+type saver struct {
+	b      Backing
+	last   []byte
+	unsure bool // a Save failed: nobody knows what lies there
+}
+
+func (s *saver) load(a *Agent) []byte {
+	if s.b == nil {
+		return nil
+	}
+	text, err := s.b.Load()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		a.log.Error("the state cannot be read, starting without it", "err", err)
+	}
+	s.last = text
+	return text
+}
+
+func (s *saver) save(text []byte) error {
+	if s.b == nil || !s.unsure && bytes.Equal(text, s.last) {
+		return nil
+	}
+	err := s.b.Save(text)
+	s.unsure = err != nil
+	if err == nil {
+		s.last = text
+	}
+	return err
+}
