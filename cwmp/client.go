@@ -1,0 +1,324 @@
+package cwmp
+
+// This file is the HTTP side of a session (TR-069 3.4): one POST after the
+// other to one ACS, and what stands between a POST and its answer:
+// authentication, redirects, a refused content coding.
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"time"
+
+	"gatehouse/internal/digest"
+)
+
+// How often one exchange may go round before it fails.
+const (
+	maxRedirects  = 5 // in a row (TR-069 3.4.2)
+	maxChallenges = 8 // over all of its hosts; internal/digest knows loops better
+)
+
+// A Client carries the envelopes of one session over HTTP/1.1. Fill it in, use
+// it for one [Session], drop it: cookies, nonces and a redirected URL must not
+// outlive the session (TR-069 3.4.2). It is not safe for use by several
+// goroutines.
+type Client struct {
+	URL      string // of the ACS, http or https
+	Username string // both may be empty: blank credentials answer a challenge
+	Password Secret
+
+	// Dial opens connections; nil means a net.Dialer. Proxies, interface
+	// binding and the choice among addresses are its business.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// TLS gives roots, client certificates and the like; nil means the system's
+	// roots. Versions before 1.2 are never spoken.
+	TLS *tls.Config
+	// Clock tells the wall time and whether it can be trusted. While it cannot,
+	// certificates are verified in full at the latest NotBefore of their chain;
+	// see [Client.Recheck]. nil means time.Now, trusted.
+	Clock func() (now time.Time, set bool)
+
+	// Compression of what we send: "GZIP", "Deflate"; anything else is none
+	// (ManagementServer.HTTPCompression). Replies are decoded in any case.
+	Compression string
+	// Timeout is the longest silence of the ACS that we bear, from an open
+	// connection on; 0 means 30 s (TR-069 3.4.2).
+	Timeout time.Duration
+	// MaxReply bounds a reply in bytes, before and after decoding; 0 means the
+	// default of Limits.Bytes.
+	MaxReply int
+	// UserAgent names us; "" sends no User-Agent.
+	UserAgent string
+	// NoClearBasic refuses to answer a Basic challenge without TLS.
+	NoClearBasic bool
+	// Log is told what a person may want to know; nil logs nothing.
+	Log *slog.Logger
+
+	transport *http.Transport
+	target    *url.URL // where we post now
+	home      origin   // of URL
+	jar       jar
+	auth      map[origin]*digest.Client
+	plain     bool // the ACS does not take our content coding
+	chains    []chain
+	local     net.Addr
+	remote    net.Addr
+}
+
+// String names the client without its password.
+func (c *Client) String() string { return "CWMP client for " + c.URL }
+
+// An origin is what credentials belong to.
+type origin struct{ scheme, host string }
+
+func originOf(u *url.URL) origin { return origin{u.Scheme, u.Host} }
+
+// LocalAddr returns our address on the last connection, nil before the first:
+// the address to put into ConnectionRequestURL.
+func (c *Client) LocalAddr() net.Addr { return c.local }
+
+// RemoteAddr returns the address of the ACS (or of a proxy) on the last
+// connection, nil before the first.
+func (c *Client) RemoteAddr() net.Addr { return c.remote }
+
+// Close ends the connections. The next Exchange would open new ones.
+func (c *Client) Close() error {
+	if c.transport != nil {
+		c.transport.CloseIdleConnections()
+	}
+	return nil
+}
+
+// Exchange posts body, or nothing at all when it is nil, and returns the reply,
+// empty for 204 and the like. The error is an *HTTPError for a status that is
+// no success, a *TLSError for a certificate, a *RedirectError, ErrTooLong, or
+// what the network says.
+func (c *Client) Exchange(ctx context.Context, body *Body) ([]byte, error) {
+	if err := c.start(); err != nil {
+		return nil, err
+	}
+	challenges, redirects := 0, 0
+	for {
+		coded, err := c.encodeBody(body)
+		if err != nil {
+			return nil, err
+		}
+		reply, err := c.roundTrip(ctx, coded)
+		if err != nil {
+			return nil, err
+		}
+		switch s := reply.status; {
+		case s == http.StatusUnauthorized:
+			if challenges++; challenges > maxChallenges {
+				return nil, reply.error(digest.ErrRefused)
+			}
+			if err := c.challenged(reply); err != nil {
+				return nil, err
+			}
+		case s == 301 || s == 302 || s == 307 || s == 308:
+			if redirects++; redirects > maxRedirects {
+				return nil, &RedirectError{To: reply.header.Get("Location"), Problem: "is one redirect too many"}
+			}
+			if err := c.redirect(reply); err != nil {
+				return nil, err
+			}
+		case s == http.StatusUnsupportedMediaType && coded.coding != "":
+			c.log().Info("the ACS does not take compressed requests", "coding", coded.coding)
+			c.plain = true
+		case s < 200 || s > 299:
+			return nil, reply.error(nil)
+		default:
+			return reply.body, c.accepted(reply)
+		}
+	}
+}
+
+func (c *Client) log() *slog.Logger {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c.Log
+}
+
+// start checks the configuration and makes the transport, once.
+func (c *Client) start() error {
+	if c.transport != nil {
+		return nil
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return fmt.Errorf("ACS URL: %w", errors.Unwrap(err))
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return fmt.Errorf("ACS URL %q is not an http or https URL", u.Redacted())
+	}
+	u.User, u.Fragment = nil, ""
+	if c.Timeout <= 0 {
+		c.Timeout = 30 * time.Second
+	}
+	if c.MaxReply <= 0 {
+		c.MaxReply = Limits{}.MaxBytes()
+	}
+	dial := c.Dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: c.Timeout}).DialContext
+	}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	c.transport = &http.Transport{
+		DialContext: dial, TLSClientConfig: c.tlsConfig(), TLSHandshakeTimeout: c.Timeout,
+		Protocols: &protocols, DisableCompression: true, // we decode, bounded
+		MaxIdleConnsPerHost: 1, MaxResponseHeaderBytes: 64 << 10,
+	}
+	c.target, c.home = u, originOf(u)
+	c.auth = map[origin]*digest.Client{}
+	return nil
+}
+
+// credentials returns the state of authentication towards where we post. Our
+// own ACS gets Basic unasked over TLS (TR-069 3.4.4); a host that we were
+// redirected to must ask, and gets no Basic in clear.
+func (c *Client) credentials() *digest.Client {
+	o := originOf(c.target)
+	a := c.auth[o]
+	if a == nil {
+		secure, home := o.scheme == "https", o == c.home
+		a = digest.NewClient(c.Username, string(c.Password), digest.Options{
+			Preemptive: secure && home && (c.Username != "" || c.Password != ""),
+			NoBasic:    !secure && (c.NoClearBasic || !home),
+			Latin1:     true,
+		})
+		c.auth[o] = a
+	}
+	return a
+}
+
+// challenged answers a 401, if it makes sense.
+func (c *Client) challenged(r *reply) error {
+	a := c.credentials()
+	if r.fresh {
+		a.Reconnected()
+	}
+	again, err := a.Challenge(r.header)
+	if err == nil && !again {
+		err = digest.ErrRefused
+	}
+	if err != nil {
+		return r.error(err)
+	}
+	return nil
+}
+
+// accepted takes what a good answer says about authentication.
+func (c *Client) accepted(r *reply) error {
+	if err := c.credentials().Info(r.header); err != nil {
+		return fmt.Errorf("the ACS does not know our password: %w", err)
+	}
+	return nil
+}
+
+// redirect follows a Location for the rest of the session (TR-069 3.4.2).
+func (c *Client) redirect(r *reply) error {
+	to := r.header.Get("Location")
+	u, err := c.target.Parse(to)
+	switch {
+	case to == "":
+		return &RedirectError{Problem: "has no Location"}
+	case err != nil:
+		return &RedirectError{To: truncate(to, 200), Problem: "is not a URL"}
+	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return &RedirectError{To: u.Redacted(), Problem: "is not an http or https URL"}
+	case c.target.Scheme == "https" && u.Scheme == "http":
+		return &RedirectError{To: u.Redacted(), Problem: "leaves TLS, which is refused"}
+	}
+	u.User, u.Fragment = nil, ""
+	if originOf(u) != originOf(c.target) {
+		c.transport.CloseIdleConnections()
+	}
+	c.log().Info("redirected for this session", "status", r.status, "to", u.Redacted())
+	c.target = u
+	return nil
+}
+
+// A reply is one HTTP response, read to its end.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+	host   string
+	fresh  bool // came over a new connection
+}
+
+// roundTrip does one HTTP transaction.
+func (c *Client) roundTrip(ctx context.Context, b codedBody) (*reply, error) {
+	ctx, w := watch(ctx, c.Timeout)
+	defer w.stop()
+	r := &reply{host: c.target.Host}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+		r.fresh = !i.Reused
+		c.local, c.remote = i.Conn.LocalAddr(), i.Conn.RemoteAddr()
+		w.progress()
+	}})
+	req, err := c.request(ctx, b, w)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return nil, c.explain(w.cause(ctx, err))
+	}
+	defer resp.Body.Close()
+	c.jar.store(c.target.Hostname(), resp.Header)
+	r.status, r.header = resp.StatusCode, resp.Header
+	if r.body, err = c.readBody(resp, w); err != nil {
+		return nil, c.explain(w.cause(ctx, err))
+	}
+	return r, nil
+}
+
+// request makes the POST. The names written straight into the map keep their
+// case, and SOAPAction its empty value (TR-069 3.4.1).
+func (c *Client) request(ctx context.Context, b codedBody, w *watchdog) (*http.Request, error) {
+	req := (&http.Request{
+		Method: http.MethodPost, URL: c.target, Host: c.target.Host, Body: http.NoBody,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{},
+		ContentLength: b.size,
+	}).WithContext(ctx)
+	if b.open != nil {
+		req.GetBody = func() (io.ReadCloser, error) { return w.reader(b.open()), nil }
+		req.Body, _ = req.GetBody()
+		req.Header["Content-Type"] = []string{`text/xml; charset="utf-8"`}
+		req.Header["SOAPAction"] = []string{""}
+		if b.coding != "" {
+			req.Header["Content-Encoding"] = []string{b.coding}
+		}
+	}
+	// Never sent (the value is empty), but it lets net/http repeat the POST on
+	// a new connection when a kept-alive one turns out dead before the first
+	// byte of an answer, which an ACS that closes idle connections brings about.
+	req.Header["X-Idempotency-Key"] = nil
+	req.Header["User-Agent"] = []string{c.UserAgent}
+	if c.Compression != "" {
+		req.Header["Accept-Encoding"] = []string{"gzip, deflate"}
+	}
+	if cookies := c.jar.header(c.target); cookies != "" {
+		req.Header["Cookie"] = []string{cookies}
+	}
+	uri := c.target.RequestURI()
+	auth, err := c.credentials().Authorize(http.MethodPost, uri, b.writeTo)
+	if err != nil {
+		return nil, err
+	}
+	if auth != "" {
+		req.Header["Authorization"] = []string{auth}
+	}
+	return req, nil
+}
