@@ -24,12 +24,11 @@ type Agent struct {
 	wall  time.Time // the wall clock at now
 	known bool      // the wall clock has been set
 
-	set    Settings
-	d      durable  // what lies in Flash
-	r      volatile // what lies in Run
-	flash  saver
-	run    saver
-	saveAt time.Time // when to try again to save; zero: nothing to save
+	set   Settings
+	d     durable  // what lies in Flash
+	r     volatile // what lies in Run
+	flash saver
+	run   saver
 
 	hurry      bool      // something new: do not wait for retryAt
 	urgent     bool      // nor for notBefore

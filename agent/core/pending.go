@@ -12,7 +12,9 @@ func (d *durable) add(e entry) bool {
 	if !k.keyed {
 		e.CommandKey = ""
 	}
-	if e.Code != MReboot && slices.ContainsFunc(d.events, func(have entry) bool { return have.Event == e.Event && !have.sent }) {
+	i := slices.IndexFunc(d.events, func(have entry) bool { return have.Event == e.Event && !have.sent })
+	if i >= 0 && e.Code != MReboot {
+		d.events[i].stuck = d.events[i].stuck || e.stuck
 		return false
 	}
 	d.events = append(d.events, e)
@@ -115,7 +117,8 @@ func (a *Agent) restore() {
 	a.d.events = kept.events
 }
 
-// count returns how many events are not under way.
+// waiting returns how many events are not under way, and whether all of them
+// are changes of values.
 func (a *Agent) waiting() (n int, onlyChanges bool) {
 	onlyChanges = true
 	for _, e := range a.d.events {

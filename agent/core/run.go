@@ -1,6 +1,8 @@
 package core
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -30,7 +32,9 @@ type ended struct {
 type informed struct{ order Order }
 
 func (m informed) apply(a *Agent) error {
-	a.delivered(m.order.URL)
+	if a.phase == session && a.status.Session == m.order.ID {
+		a.delivered(m.order.URL)
+	}
 	return nil
 }
 
@@ -48,13 +52,15 @@ func (a *Agent) Run(ctx context.Context) error {
 	for {
 		a.due()
 		a.launch()
-		a.save()
+		_ = a.save(false) // logged there, and tried again
 		a.publish()
 		if a.stopping {
 			if a.idle() {
+				a.keepAll()
 				return nil
 			}
 			if !a.now.Before(a.leaveAt) {
+				a.keepAll()
 				return fmt.Errorf("the session did not end within %v of the stop", a.cfg.Grace)
 			}
 		}
@@ -85,23 +91,53 @@ func (a *Agent) Run(ctx context.Context) error {
 // start finds out what has happened while nobody looked.
 func (a *Agent) start(ctx context.Context) {
 	a.tick(false)
-	booted := a.load()
-	if booted {
+	var early []call
+	if a.load() {
 		a.r = volatile{}
-		a.save() // the marker of this boot, before anything else
-		if a.cfg.Booted != nil {
-			if err := a.cfg.Booted(ctx); err != nil {
-				a.log.Error("what a boot asks for failed", "err", err)
-			}
-		}
+		_ = a.save(false) // the marker of this boot, before anything else
+		early = a.booted(ctx)
+	}
+	if a.d.wipe && (a.cfg.Wipe == nil || a.cfg.Restart == nil) {
+		a.log.Error("a factory reset was promised, and this device cannot")
+		a.d.wipe = false
 	}
 	for i := range a.d.schedules {
 		a.d.schedules[i].step(a.now, a.wall, a.known)
 	}
-	if left := a.r.notBefore.Sub(a.wall); left > 0 {
+	a.set = a.cfg.Settings()
+	if left := a.r.notBefore.Sub(a.wall); left > 0 && a.r.busy == a.set.URL {
 		a.notBefore = a.now.Add(min(left, maxRetryAfter))
 	}
-	a.set = a.cfg.Settings()
+	a.contact()
+	for _, c := range early {
+		a.handle(c)
+	}
+}
+
+// booted calls Config.Booted and meanwhile takes messages: Booted changes
+// settings, and who hears of that posts SettingsChanged.
+func (a *Agent) booted(ctx context.Context) (early []call) {
+	if a.cfg.Booted == nil {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- a.cfg.Booted(ctx) }()
+	for {
+		select {
+		case c := <-a.inbox:
+			early = append(early, c)
+		case err := <-done:
+			if err != nil {
+				a.log.Error("what a boot asks for failed", "err", err)
+			}
+			return early
+		}
+	}
+}
+
+// contact notes the events of the start: 0 BOOTSTRAP when the ACS is not the
+// one that was contacted last, 1 BOOT when nobody was told of this boot.
+func (a *Agent) contact() {
 	switch url := a.set.URL; {
 	case url == "" || url == a.d.contacted:
 	case url == a.d.bootstrap: // this occurrence has discarded what it had to
@@ -112,7 +148,7 @@ func (a *Agent) start(ctx context.Context) {
 	if !a.r.told {
 		a.d.add(entry{Event: Event{Code: Boot}})
 	}
-	a.hurry = true
+	a.hurry, a.urgent = true, false
 	a.planPeriodic(true)
 	a.planReboot()
 }
@@ -150,13 +186,12 @@ func (a *Agent) talks() bool { return a.set.EnableCWMP && a.set.URL != "" }
 func (a *Agent) handle(c call) {
 	before, hurry, urgent := a.d.clone(), a.hurry, a.urgent
 	err := c.m.apply(a)
-	if err == nil {
-		err = a.save()
-		if err != nil && c.ack != nil && promises(c.m) {
+	if err == nil && c.ack != nil && promises(c.m) && !bytes.Equal(a.d.encode(a.cfg.BootID), before.encode(a.cfg.BootID)) {
+		if err = a.save(true); err != nil {
 			err = fmt.Errorf("cannot be kept on disk: %w", err)
-		} else {
-			err = nil
 		}
+	} else if err == nil {
+		_ = a.save(false) // logged there, and tried again
 	}
 	if err != nil {
 		a.d, a.hurry, a.urgent = before, hurry, urgent
@@ -166,22 +201,20 @@ func (a *Agent) handle(c call) {
 	}
 }
 
-// save writes what has changed. A disk that is full or read-only is tried
-// again every minute; nothing is lost as long as the process lives.
-func (a *Agent) save() error {
-	err := a.flash.save(a.d.encode(a.cfg.BootID))
-	if err2 := a.run.save(a.encodeRun()); err == nil {
-		err = err2
-	}
-	switch {
-	case err == nil:
-		a.saveAt, a.status.StoreError = time.Time{}, ""
-	case a.saveAt.IsZero() || !a.now.Before(a.saveAt):
-		if a.saveAt.IsZero() {
+// save writes what has changed, and returns the error of the flash. A disk
+// that is full or read-only is tried again every minute: nothing is lost as
+// long as the process lives. now: do not wait for that minute.
+func (a *Agent) save(now bool) error {
+	err := a.flash.save(a.d.encode(a.cfg.BootID), a.now, now)
+	err2 := a.run.save(a.encodeRun(), a.now, now)
+	if err := cmp.Or(err, err2); err != nil {
+		if a.status.StoreError == "" {
 			a.log.Error("the state cannot be saved, trying again every minute", "err", err)
 		}
-		a.saveAt = a.now.Add(time.Minute)
-		a.status.StoreError = err.Error()
+		a.status.StoreError = sentence(err)
+	}
+	if !a.flash.unsure && !a.run.unsure {
+		a.status.StoreError = ""
 	}
 	return err
 }
@@ -191,14 +224,15 @@ func (a *Agent) stop() {
 	a.stopping = true
 	a.cutAt = a.now.Add(a.cfg.Grace)
 	a.leaveAt = a.cutAt.Add(2 * time.Second)
-	a.stick()
+	a.keepAll()
 }
 
-// stick makes what has not been delivered survive a power cut from now on.
-func (a *Agent) stick() {
+// keepAll makes all that has not been delivered survive a power cut.
+func (a *Agent) keepAll() {
 	for i := range a.d.events {
 		a.d.events[i].stuck = true
 	}
+	_ = a.save(true) // logged there
 }
 
 // idle tells whether nothing runs and no after-work is left.

@@ -121,8 +121,8 @@ func (a *Agent) runRestart() {
 		go func() { a.ended <- ended{phase: wiping, result: Result{Err: a.cfg.Wipe(ctx)}} }()
 		return
 	}
-	a.stick() // the file system in memory will be gone
-	a.save()
+	a.r.leaves++
+	a.keepAll() // the file system in memory will be gone
 	a.log.Info("the device restarts", "factory", a.d.factory)
 	factory := a.d.factory
 	ctx := a.begin(leaving)
@@ -160,6 +160,7 @@ func (a *Agent) finish(e ended) {
 		}
 	case leaving:
 		if e.result.Err != nil {
+			a.r.leaves--
 			a.refused(e.result.Err)
 			return
 		}
@@ -177,10 +178,11 @@ func (a *Agent) finishSession(o Order, r Result) {
 	if left := a.undelivered(); err == nil && left != "" {
 		err = fmt.Errorf("the ACS ended the session before %q was delivered", left)
 	}
-	a.delayFrom = time.Time{} // DelayReboot counts from the end of the session
 	a.restore()
 	if err != nil {
-		a.failed(o, r, err)
+		if a.work.Err() == nil { // else we cut it ourselves
+			a.failed(o, r, err)
+		}
 		return
 	}
 	a.r.retry, a.r.notBefore = 0, time.Time{}
@@ -216,7 +218,7 @@ func (a *Agent) failed(o Order, r Result, err error) {
 	if r.RetryAfter > 0 {
 		left := min(r.RetryAfter, maxRetryAfter)
 		a.notBefore = a.now.Add(left)
-		a.r.notBefore = a.wall.Add(left)
+		a.r.notBefore, a.r.busy = a.wall.Add(left), o.URL
 	}
 	a.log.Warn("session failed", "session", o.ID, "err", err, "informed", r.Informed, "retries", a.r.retry, "wait", wait)
 }

@@ -56,7 +56,9 @@ func (d durable) clone() durable {
 type volatile struct {
 	told      bool      // 1 BOOT was delivered, or discarded by a BOOTSTRAP
 	retry     uint32    // failed attempts since the last session that went well
-	notBefore time.Time // wall time before which the ACS does not want us
+	notBefore time.Time // wall time before which the ACS at busy does not want us
+	busy      string    // its URL
+	leaves    uint32    // restarts of the device that were asked for during this boot
 }
 
 // inFlash tells whether e must survive a power cut. A 2 PERIODIC that the
@@ -82,36 +84,41 @@ func (e entry) text() string {
 	return "event " + strconv.Quote(e.Code) + " " + strconv.Quote(e.CommandKey)
 }
 
-// encode returns the text of d, as New reads it.
+// encode returns the text of d, as New reads it. The lines are sorted, so
+// that a line that changes its meaning by a reboot need not be written again.
 func (d durable) encode(boot string) []byte {
-	var b bytes.Buffer
+	var lines []string
 	for _, e := range d.events {
 		if e.inFlash() {
-			fmt.Fprintln(&b, e.text())
+			lines = append(lines, e.text())
 		}
 	}
 	for _, s := range d.schedules {
-		fmt.Fprintln(&b, s.line())
+		lines = append(lines, s.line())
 	}
 	for _, key := range d.reboots {
-		fmt.Fprintln(&b, rebootLine(boot, key))
+		lines = append(lines, rebootLine(boot, key))
 	}
 	switch {
 	case d.factory:
-		fmt.Fprintf(&b, "factory %q\n", boot)
+		lines = append(lines, "factory "+strconv.Quote(boot))
 	case d.restart:
-		fmt.Fprintf(&b, "restart %q\n", boot)
+		lines = append(lines, "restart "+strconv.Quote(boot))
 	}
 	if d.wipe {
-		fmt.Fprintln(&b, "wipe")
+		lines = append(lines, "wipe")
 	}
 	switch {
 	case d.contacted != "":
-		fmt.Fprintf(&b, "contacted %q\n", d.contacted)
-	case d.bootstrap != "" && b.Len() > 0: // without other events there is nothing that it could discard again
-		fmt.Fprintf(&b, "bootstrap %q\n", d.bootstrap)
+		lines = append(lines, "contacted "+strconv.Quote(d.contacted))
+	case d.bootstrap != "" && len(lines) > 0: // without other events there is nothing that it could discard again
+		lines = append(lines, "bootstrap "+strconv.Quote(d.bootstrap))
 	}
-	return b.Bytes()
+	if len(lines) == 0 {
+		return nil
+	}
+	slices.Sort(lines)
+	return []byte(strings.Join(lines, "\n") + "\n")
 }
 
 func rebootLine(boot, key string) string {
@@ -129,7 +136,10 @@ func (a *Agent) encodeRun() []byte {
 		fmt.Fprintf(&b, "retry %d\n", a.r.retry)
 	}
 	if !a.r.notBefore.IsZero() {
-		fmt.Fprintf(&b, "notbefore %s\n", a.r.notBefore.UTC().Format(time.RFC3339))
+		fmt.Fprintf(&b, "notbefore %s %q\n", a.r.notBefore.UTC().Format(time.RFC3339), a.r.busy)
+	}
+	if a.r.leaves > 0 {
+		fmt.Fprintf(&b, "leaves %d\n", a.r.leaves)
 	}
 	for _, e := range a.d.events {
 		if e.inRun() {
@@ -143,14 +153,20 @@ func (a *Agent) encodeRun() []byte {
 // a warning: an agent that forgot something can still be managed.
 func (a *Agent) load() (booted bool) {
 	booted = a.loadRun()
+	gone := booted || a.r.leaves >= maxLeaves
 	text := a.flash.load(a)
 	for line := range strings.Lines(string(text)) {
-		if err := a.d.parse(strings.TrimSuffix(line, "\n"), a.cfg.BootID, booted); err != nil {
+		if err := a.d.parse(strings.TrimSuffix(line, "\n"), a.cfg.BootID, gone); err != nil {
 			a.log.Warn("a line of the event file is left out", "line", line, "err", err)
 		}
 	}
 	return booted
 }
+
+// maxLeaves is how often a restart is tried when the boot id does not change
+// by it. Then it counts as done: a device must not restart for ever because
+// of what it is run in.
+const maxLeaves = 3
 
 // loadRun reads what survives the process. It tells whether the device has
 // booted since it was written: another boot id, or no file (a container keeps
@@ -182,11 +198,12 @@ func (a *Agent) parseRun(f []string) (err error) {
 	case f[0] == "told":
 		a.r.told = true
 	case f[0] == "retry" && len(f) == 2:
-		var n uint64
-		n, err = strconv.ParseUint(f[1], 10, 32)
-		a.r.retry = uint32(n)
-	case f[0] == "notbefore" && len(f) == 2:
+		a.r.retry, err = number(f[1])
+	case f[0] == "leaves" && len(f) == 2:
+		a.r.leaves, err = number(f[1])
+	case f[0] == "notbefore" && len(f) == 3:
 		a.r.notBefore, err = time.Parse(time.RFC3339, f[1])
+		a.r.busy = f[2]
 	case f[0] == "event" && len(f) == 3:
 		a.d.add(entry{Event: Event{f[1], f[2]}})
 	default:
@@ -214,7 +231,7 @@ func (d *durable) parse(line, boot string, booted bool) error {
 		if s.wall, err = time.Parse(time.RFC3339, f[1]); err != nil {
 			return err
 		}
-		n, err := strconv.ParseUint(f[2], 10, 32)
+		n, err := number(f[2])
 		if err != nil {
 			return err
 		}
@@ -241,6 +258,11 @@ func (d *durable) parse(line, boot string, booted bool) error {
 		return errors.New("not understood")
 	}
 	return nil
+}
+
+func number(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	return uint32(n), err
 }
 
 // fields splits a line into bare words and quoted strings; at least one.
@@ -272,7 +294,8 @@ func fields(line string) ([]string, error) {
 type saver struct {
 	b      Backing
 	last   []byte
-	unsure bool // a Save failed: nobody knows what lies there
+	unsure bool      // a Save failed: nobody knows what lies there
+	again  time.Time // when to try again; zero: nothing is left to save
 }
 
 func (s *saver) load(a *Agent) []byte {
@@ -287,14 +310,16 @@ func (s *saver) load(a *Agent) []byte {
 	return text
 }
 
-func (s *saver) save(text []byte) error {
-	if s.b == nil || !s.unsure && bytes.Equal(text, s.last) {
+// save brings text to disk. After a failure it waits a minute before it
+// tries again, unless somebody waits for the answer: now.
+func (s *saver) save(text []byte, at time.Time, now bool) error {
+	if s.b == nil || !s.unsure && bytes.Equal(text, s.last) || !now && at.Before(s.again) {
 		return nil
 	}
-	err := s.b.Save(text)
-	s.unsure = err != nil
-	if err == nil {
-		s.last = text
+	if err := s.b.Save(text); err != nil {
+		s.unsure, s.again = true, at.Add(time.Minute)
+		return err
 	}
-	return err
+	s.last, s.unsure, s.again = text, false, time.Time{}
+	return nil
 }

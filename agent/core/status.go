@@ -102,7 +102,7 @@ func (s Status) same(t Status) bool {
 
 // state returns the state and, where it needs one, the reason.
 func (a *Agent) state() (State, string) {
-	n, _ := a.waiting()
+	n, onlyChanges := a.waiting()
 	switch {
 	case a.phase == session:
 		return InSession, ""
@@ -114,7 +114,7 @@ func (a *Agent) state() (State, string) {
 		return Disabled, "ManagementServer.EnableCWMP is false."
 	case a.set.URL == "":
 		return Idle, "No ACS URL is known."
-	case n > 0 && a.quietUntil.After(a.now) && a.r.retry == 0:
+	case onlyChanges && a.quietUntil.After(a.now):
 		return Waiting, "Changes of values are held back by DefaultActiveNotificationThrottle."
 	case n > 0 && a.notBefore.After(a.now):
 		return Waiting, "The ACS asked to be left alone for a while (Retry-After)."

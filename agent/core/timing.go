@@ -167,6 +167,9 @@ func (a *Agent) due() {
 // dueReboot asks for the restart of DelayReboot and ScheduleReboot, which
 // both wait for the end of a session.
 func (a *Agent) dueReboot() {
+	if a.cfg.Restart == nil || a.d.restart {
+		return
+	}
 	if a.set.DelayReboot >= 0 && a.delayFrom.IsZero() {
 		a.delayFrom = a.now
 	}
@@ -197,17 +200,20 @@ func (a *Agent) sleep() time.Duration {
 	for _, s := range a.d.schedules {
 		mono(s.due)
 	}
-	mono(a.saveAt)
+	mono(a.flash.again)
+	mono(a.run.again)
 	mono(a.cutAt)
 	mono(a.leaveAt)
 	if a.phase == none && !a.stopping {
-		byWall(a.rebootAt)
-		if !a.delayFrom.IsZero() {
+		if !a.d.restart && a.cfg.Restart != nil {
+			byWall(a.rebootAt)
+		}
+		if !a.d.restart && !a.delayFrom.IsZero() {
 			mono(a.delayFrom.Add(a.delay()))
 		}
 		mono(a.opening())
 	}
-	if a.phase == none || a.phase == down {
+	if a.phase == down || a.phase == none && a.wantsRestart() && !a.stopping {
 		mono(a.restartAt)
 	}
 	if d == math.MaxInt64 {
