@@ -333,7 +333,7 @@ func TestNotAllDelivered(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 		h.inside = func(ctx context.Context, n int) {
-			if err := h.agent.Ask(ctx, core.Delivered{Events: transfer}); err != nil {
+			if err := h.request(core.Delivered{Events: transfer}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -352,7 +352,7 @@ func TestAtMost64Events(t *testing.T) {
 		full := 0
 		for i := range 70 {
 			e := core.Event{Code: "M X_EXAMPLE_Scan", CommandKey: fmt.Sprint(i)}
-			if err := h.agent.Ask(h.ctx, core.Inform{Events: []core.Event{e}}); errors.Is(err, core.ErrFull) {
+			if err := h.request(core.Inform{Events: []core.Event{e}}); errors.Is(err, core.ErrFull) {
 				full++
 			} else if err != nil {
 				t.Error(err)
@@ -361,12 +361,12 @@ func TestAtMost64Events(t *testing.T) {
 		for _, code := range []string{core.Boot, core.Periodic, core.Scheduled, core.ValueChanged, core.Kicked, core.ConnectionRequested,
 			core.TransferComplete, core.DiagnosticsComplete, core.RequestDownload, core.AutonomousTransferComplete,
 			core.DUStateChangeComplete, core.AutonomousDUStateChangeComplete, core.Wakeup, core.Heartbeat} {
-			_ = h.agent.Ask(h.ctx, core.Inform{Events: []core.Event{{Code: code}}})
+			_ = h.request(core.Inform{Events: []core.Event{{Code: code}}})
 		}
-		if err := h.agent.Ask(h.ctx, core.ScheduleInform{Delay: time.Second}); !errors.Is(err, core.ErrFull) {
+		if err := h.request(core.ScheduleInform{Delay: time.Second}); !errors.Is(err, core.ErrFull) {
 			t.Errorf("ScheduleInform: %v", err)
 		}
-		if err := h.agent.Ask(h.ctx, core.Reboot{}); !errors.Is(err, core.ErrFull) {
+		if err := h.request(core.Reboot{}); !errors.Is(err, core.ErrFull) {
 			t.Errorf("Reboot: %v", err)
 		}
 		h.set.EnableCWMP = true
@@ -409,11 +409,13 @@ func TestStop(t *testing.T) {
 	})
 	t.Run("deaf session", func(t *testing.T) {
 		h := &house{}
-		h.inside = func(context.Context, int) { time.Sleep(time.Minute) }
+		h.inside = func(context.Context, int) { h.free(func() { time.Sleep(time.Minute) }) }
 		synctest.Test(t, func(t *testing.T) {
 			h.t, h.t0, h.boot, h.set = t, time.Now(), "b", settings()
+			h.mu.Lock()
 			h.start()
 			h.kill()
+			h.mu.Unlock()
 			if err := <-h.gone; err == nil || time.Since(h.t0) != 17*time.Second {
 				t.Errorf("Run returned %v after %v", err, time.Since(h.t0))
 			}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +20,7 @@ const hub = "http://acs.example/"
 
 var errRefused = errors.New("connection refused")
 
-// A file is a Backing in memory, with a knob for a disk that is full.
+// A file lies in memory, with a knob for a disk that is full.
 type file struct {
 	text  []byte
 	there bool
@@ -28,14 +29,32 @@ type file struct {
 	saved func()
 }
 
-func (f *file) Load() ([]byte, error) {
+// A disk is a file of a house, as core sees it.
+type disk struct {
+	mu *sync.Mutex
+	*file
+}
+
+func (d disk) Load() ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.load()
+}
+
+func (d disk) Save(b []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.save(b)
+}
+
+func (f *file) load() ([]byte, error) {
 	if !f.there {
 		return nil, fs.ErrNotExist
 	}
 	return f.text, nil
 }
 
-func (f *file) Save(b []byte) error {
+func (f *file) save(b []byte) error {
 	if f.fail != nil {
 		return f.fail
 	}
@@ -69,8 +88,10 @@ func list(events []core.Event) string {
 	return strings.Join(out, " ")
 }
 
-// A house is a device with its agent, its clocks and its ACS.
+// A house is a device with its agent, its clocks and its ACS. The story that a
+// test tells holds mu, and lets go of it while it waits.
 type house struct {
+	mu         sync.Mutex
 	t          *testing.T
 	t0         time.Time
 	flash, run file
@@ -99,6 +120,7 @@ type house struct {
 }
 
 func (h *house) Run(ctx context.Context, o core.Order, informed func()) core.Result {
+	h.mu.Lock()
 	v := visit{time.Since(h.t0), o}
 	n := h.n
 	h.n++
@@ -111,14 +133,16 @@ func (h *house) Run(ctx context.Context, o core.Order, informed func()) core.Res
 		if h.arrived != nil {
 			h.arrived(v)
 		}
-		informed()
+		h.free(informed)
 		r.Informed = true
 	}
 	if h.inside != nil {
 		h.inside(ctx, n)
 	}
+	last := h.last
+	h.mu.Unlock()
 	select {
-	case <-time.After(h.last):
+	case <-time.After(last):
 	case <-ctx.Done():
 		r.Err = cmp.Or(r.Err, ctx.Err())
 	}
@@ -134,45 +158,69 @@ func try(t *testing.T, h *house, story func(h *house)) {
 		if h.set == (core.Settings{}) {
 			h.set = settings()
 		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		h.start()
 		story(h)
 		h.stop()
 	})
 }
 
+// free does f without holding mu.
+func (h *house) free(f func()) {
+	h.mu.Unlock()
+	f()
+	h.mu.Lock()
+}
+
 func settings() core.Settings {
 	return core.Settings{EnableCWMP: true, URL: hub, PeriodicInterval: 86400, DelayReboot: -1}
+}
+
+func locked[T any](h *house, f func() T) T {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return f()
 }
 
 func (h *house) start() {
 	h.t.Helper()
 	a, err := core.New(core.Config{
 		Runner:   h,
-		Settings: func() core.Settings { return h.set },
-		Flash:    &h.flash,
-		Run:      &h.run,
+		Settings: func() core.Settings { return locked(h, func() core.Settings { return h.set }) },
+		Flash:    disk{&h.mu, &h.flash},
+		Run:      disk{&h.mu, &h.run},
 		BootID:   h.boot,
-		Now:      func() (time.Time, bool) { return time.Now().Add(h.step), !h.unset },
-		Rand:     h.rand,
-		Booted:   func(context.Context) error { h.booted++; return nil },
-		Wipe:     func(context.Context) error { h.wipes++; return nil },
-		Restart:  func(_ context.Context, factory bool) error { h.restarts = append(h.restarts, factory); return h.refuse },
+		Now: func() (time.Time, bool) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return time.Now().Add(h.step), !h.unset
+		},
+		Rand:   h.rand,
+		Booted: func(context.Context) error { return locked(h, func() error { h.booted++; return nil }) },
+		Wipe:   func(context.Context) error { return locked(h, func() error { h.wipes++; return nil }) },
+		Restart: func(_ context.Context, factory bool) error {
+			return locked(h, func() error { h.restarts = append(h.restarts, factory); return h.refuse })
+		},
 	})
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	h.agent, h.gone = a, make(chan error, 1)
 	h.ctx, h.kill = context.WithCancel(h.t.Context())
-	go func() { h.gone <- a.Run(h.ctx) }()
-	synctest.Wait()
+	ctx, gone := h.ctx, h.gone
+	go func() { gone <- a.Run(ctx) }()
+	h.free(synctest.Wait)
 }
 
 func (h *house) stop() {
 	h.t.Helper()
 	h.kill()
-	if err := <-h.gone; err != nil {
-		h.t.Errorf("Run: %v", err)
-	}
+	h.free(func() {
+		if err := <-h.gone; err != nil {
+			h.t.Errorf("Run: %v", err)
+		}
+	})
 }
 
 // reboot is a power cycle: the file system in memory is empty afterwards.
@@ -186,27 +234,34 @@ func (h *house) reboot() {
 func (h *house) ask(m core.Message) {
 	h.t.Helper()
 	h.say(m)
-	synctest.Wait()
+	h.free(synctest.Wait)
 }
 
 // say is ask from within a session.
 func (h *house) say(m core.Message) {
 	h.t.Helper()
-	if err := h.agent.Ask(h.ctx, m); err != nil {
+	if err := h.request(m); err != nil {
 		h.t.Errorf("%T: %v", m, err)
 	}
 }
 
+func (h *house) request(m core.Message) (err error) {
+	h.free(func() { err = h.agent.Ask(h.ctx, m) })
+	return err
+}
+
 // sleep lets d pass and everybody come to rest.
 func (h *house) sleep(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
+	h.free(func() {
+		time.Sleep(d)
+		synctest.Wait()
+	})
 }
 
 // saw checks the events of all visits since the last call.
 func (h *house) saw(want ...string) {
 	h.t.Helper()
-	synctest.Wait()
+	h.free(synctest.Wait)
 	var got []string
 	for _, v := range h.visits {
 		got = append(got, list(v.Events))

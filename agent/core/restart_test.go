@@ -184,7 +184,7 @@ func TestScheduleReboot(t *testing.T) {
 	h.set.ScheduleReboot = time.Date(2026, 1, 1, 3, 0, 0, 0, time.UTC)
 	try(t, h, func(h *house) {
 		h.sleep(time.Hour)
-		h.step, h.unset = time.Date(2026, 1, 1, 2, 30, 0, 0, time.UTC).Sub(time.Now()), false
+		h.step, h.unset = time.Until(time.Date(2026, 1, 1, 2, 30, 0, 0, time.UTC)), false
 		h.ask(core.ClockStepped{})
 		h.sleep(29 * time.Minute)
 		if len(h.restarts) != 0 {
@@ -242,7 +242,7 @@ func TestFullDisk(t *testing.T) {
 		h.flash.fail = errors.New("no space left on device")
 		for _, m := range []core.Message{core.Reboot{CommandKey: "k"}, core.ScheduleInform{Delay: time.Second}, core.FactoryReset{},
 			core.Inform{Events: []core.Event{{Code: core.TransferComplete}}}} {
-			if err := h.agent.Ask(h.ctx, m); !errors.Is(err, h.flash.fail) {
+			if err := h.request(m); !errors.Is(err, h.flash.fail) {
 				t.Errorf("%T: %v", m, err)
 			}
 		}
@@ -335,6 +335,8 @@ func crash(t *testing.T, name string, flash, run []byte, power bool, promised, a
 	}
 	synctest.Test(t, func(t *testing.T) {
 		h.t, h.t0 = t, time.Now()
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		if h.boot == "" {
 			h.boot = "boot-1"
 		}

@@ -162,7 +162,7 @@ func TestScheduleInform(t *testing.T) {
 	try(t, &house{}, func(h *house) {
 		h.saw("0 1")
 		for _, d := range []time.Duration{0, -1, time.Millisecond, 1 << 62} {
-			if err := h.agent.Ask(h.ctx, core.ScheduleInform{Delay: d}); err == nil {
+			if err := h.request(core.ScheduleInform{Delay: d}); err == nil {
 				t.Errorf("a delay of %v was accepted", d)
 			}
 		}
