@@ -1,0 +1,282 @@
+// Package settings resolves the agent's settings from their layers (design §8).
+// A setting has one value; from the lowest layer to the highest it comes from
+//
+//   - what is built in,
+//   - what the agent made up for itself once (its connection request path),
+//   - the factory file of the image,
+//   - the provider's document,
+//   - DHCP,
+//   - what the ACS, or somebody at the agent's own doors, wrote: the state file,
+//   - the administrator's configuration file.
+//
+// The file is above what was written because it was there first or because it
+// has changed since: as long as an option says what it said when the ACS wrote,
+// the ACS's value counts. So the last who spoke is heard, and the agent never
+// writes a configuration file.
+package settings
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/internal/store"
+)
+
+// Layer is where a value comes from. A higher one overrules a lower one, except
+// as the package says of State and File.
+type Layer uint8
+
+// The layers.
+const (
+	BuiltIn   Layer = iota
+	Generated       // made up by the agent and kept in the state file
+	Factory
+	Provider
+	DHCP
+	State // written through the data model
+	File  // the administrator's
+	layers
+)
+
+// String is the layer's name in "get --origin".
+func (l Layer) String() string {
+	return [layers]string{"default", "generated", "factory", "provider", "dhcp", "state", "file"}[l]
+}
+
+// Options of Open.
+type Options struct {
+	Config  string      // the administrator's file; missing is empty; "": none
+	Factory string      // the image's file; missing is empty; "": none
+	State   *store.File // what is written; nil: nothing can be written
+	Log     *slog.Logger
+}
+
+// Settings are the resolved settings. Its methods may be called from any
+// goroutine.
+type Settings struct {
+	o     Options
+	log   *slog.Logger
+	index map[string]int // by name, into table
+	view  atomic.Pointer[view]
+
+	change atomic.Pointer[func([]string)]
+
+	mu     sync.Mutex // serialises who changes the layers below
+	lower  [layers]map[string]string
+	state  state
+	warned map[string]bool // what has been said about the files, so that a reload does not repeat it
+}
+
+// view is what all layers together say; it is never changed once it is stored.
+type view [len(table)]struct {
+	value string
+	layer Layer
+}
+
+// Open reads the files and the state. A mistake in the administrator's file is
+// an error that names file and line, every one of them; unknown options and
+// sections are only warned about. Mistakes in the factory file and in the state
+// are logged, and what they concern is left out, because on a device in the
+// field nobody is there to correct them.
+func Open(o Options) (*Settings, error) {
+	s := &Settings{o: o, log: o.Log, index: make(map[string]int, len(table)), warned: map[string]bool{}}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	for i := range table {
+		s.index[table[i].name] = i
+	}
+	if err := s.loadState(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.readFiles(); err != nil {
+		return nil, err
+	}
+	s.resolve()
+	return s, nil
+}
+
+// Get returns the value of a setting; "" for a name that is not in the table.
+func (s *Settings) Get(name string) string {
+	if i, ok := s.index[name]; ok {
+		return s.view.Load()[i].value
+	}
+	return ""
+}
+
+// Origin tells which layer the value of a setting comes from.
+func (s *Settings) Origin(name string) Layer {
+	if i, ok := s.index[name]; ok {
+		return s.view.Load()[i].layer
+	}
+	return BuiltIn
+}
+
+// Known says whether a setting of that name exists.
+func (s *Settings) Known(name string) bool {
+	_, ok := s.index[name]
+	return ok
+}
+
+// Bool returns a boolean setting.
+func (s *Settings) Bool(name string) bool { return s.Get(name) == "true" }
+
+// Number returns a numeric setting.
+func (s *Settings) Number(name string) int64 {
+	n, err := strconv.ParseInt(s.Get(name), 10, 64)
+	if err != nil {
+		return 0 // not a number by the table: values are checked when they come in
+	}
+	return n
+}
+
+// Seconds returns a numeric setting that is a duration in seconds.
+func (s *Settings) Seconds(name string) time.Duration {
+	return time.Duration(s.Number(name)) * time.Second
+}
+
+// Time returns a dateTime setting; the zero time is "unknown" (TR-106 3.2.2).
+func (s *Settings) Time(name string) time.Time {
+	t, err := time.Parse(time.RFC3339, s.Get(name))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// List returns the items of a list setting.
+func (s *Settings) List(name string) []string {
+	if v := s.Get(name); v != "" {
+		return strings.Split(v, ",")
+	}
+	return nil
+}
+
+// Secret returns a setting as a text that does not print itself.
+func (s *Settings) Secret(name string) Secret { return Secret(s.Get(name)) }
+
+// OnChange sets the function that hears which settings have another value now,
+// after every commit, reload and new layer. It is called with no lock held, on
+// the goroutine that made the change; it must not begin a transaction.
+func (s *Settings) OnChange(f func(names []string)) { s.change.Store(&f) }
+
+func (s *Settings) tell(names []string) {
+	if f := s.change.Load(); f != nil && len(names) > 0 {
+		(*f)(names)
+	}
+}
+
+// SetLayer replaces what the provider's document or DHCP says. Names that are
+// unknown or not for it, and bad values, are left out and make the error; the
+// rest counts. It returns the settings that have another value now.
+func (s *Settings) SetLayer(layer Layer, values map[string]string) (changed []string, err error) {
+	if layer != Provider && layer != DHCP {
+		return nil, fmt.Errorf("layer %s is not set from outside", layer)
+	}
+	good := make(map[string]string, len(values))
+	var errs []error
+	for name, v := range values {
+		i, ok := s.index[name]
+		if !ok || table[i].local || layer == DHCP && !fromDHCP(name) {
+			errs = append(errs, fmt.Errorf("%s: %s must not set it", name, layer))
+			continue
+		}
+		if v, err = table[i].canonical(v); err != nil {
+			errs = append(errs, fmt.Errorf("%s from %s %w", name, layer, err))
+			continue
+		}
+		good[name] = v
+	}
+	s.mu.Lock()
+	s.lower[layer] = good
+	changed = s.resolve()
+	s.mu.Unlock()
+	s.tell(changed)
+	return changed, errors.Join(errs...)
+}
+
+// fromDHCP says what the options 43, 125 and 17 can carry (TR-069 3.1).
+func fromDHCP(name string) bool {
+	switch name {
+	case URL, ProvisioningCode, RetryMinimumWaitInterval, RetryIntervalMultiplier:
+		return true
+	}
+	return false
+}
+
+// Reload reads the files again, as on SIGHUP, and returns the settings that
+// have another value now. After an error everything is as it was.
+func (s *Settings) Reload(ctx context.Context) (changed []string, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	if err = s.readFiles(); err == nil {
+		changed = s.resolve()
+	}
+	s.mu.Unlock()
+	s.tell(changed)
+	return changed, err
+}
+
+// resolve builds the view from the layers and returns the names whose value
+// differs from the one before. The caller holds s.mu.
+func (s *Settings) resolve() (changed []string) {
+	before := s.view.Load()
+	v := new(view)
+	// The policy comes first: which URLs count depends on it.
+	allow := s.index[AllowHTTP]
+	v[allow].value, v[allow].layer = s.resolveOne(&table[allow], true)
+	http := v[allow].value == "true"
+	for i := range table {
+		v[i].value, v[i].layer = s.resolveOne(&table[i], http)
+		if before != nil && before[i].value != v[i].value {
+			changed = append(changed, table[i].name)
+		}
+	}
+	s.view.Store(v)
+	url := v[s.index[URL]].value
+	if plain, _ := plainHTTP(url); plain && (before == nil || before[s.index[URL]].value != url) {
+		s.log.Warn("the ACS is reached by plain http: whoever is on the way reads and changes everything", "url", url)
+	}
+	return changed
+}
+
+func (s *Settings) resolveOne(set *setting, http bool) (string, Layer) {
+	usable := func(v string) bool { return set.kind != acsURL || http || !forbidden(v) }
+	file, inFile := s.lower[File][set.name]
+	if w, ok := s.state.written[set.name]; ok && usable(w.value) && (!inFile || w.seen == fingerprint(set.name, file)) {
+		return w.value, State
+	}
+	for layer := File; layer > BuiltIn; layer-- {
+		if layer == State {
+			continue
+		}
+		if v, ok := s.lower[layer][set.name]; ok && usable(v) {
+			return v, layer
+		}
+	}
+	if v, ok := s.state.generated[set.name]; ok {
+		return v, Generated
+	}
+	return set.def, BuiltIn
+}
+
+// forbidden says whether a URL needs allow_http.
+func forbidden(v string) bool {
+	plain, loopback := plainHTTP(v)
+	return plain && !loopback
+}
+
+// errPlainHTTP tells what to do about a URL that is forbidden.
+var errPlainHTTP = errors.New("is plain http, which shows passwords and settings to whoever is on the way; " +
+	"use https, or set option allow_http '1' in section acs")

@@ -1,0 +1,223 @@
+package settings
+
+// The state file: what was written through the data model, and what the agent
+// made up for itself. One record a line:
+//
+//	set <name> <value> <fingerprint of what the configuration file said then>
+//	gen <name> <value>
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"gatehouse/internal/store"
+)
+
+type written struct {
+	value string
+	seen  string // fingerprint of the file's option when it was written; absent
+}
+
+type state struct {
+	written   map[string]written
+	generated map[string]string
+	other     [][]string // records of settings that this version does not know; kept
+}
+
+var errNoState = errors.New("settings cannot be written: there is no state folder")
+
+func newState() state {
+	return state{written: map[string]written{}, generated: map[string]string{}}
+}
+
+func (st state) clone() state {
+	return state{maps.Clone(st.written), maps.Clone(st.generated), st.other}
+}
+
+func (st state) render() []byte {
+	var b []byte
+	for _, name := range slices.Sorted(maps.Keys(st.written)) {
+		w := st.written[name]
+		b = store.AppendLine(b, "set", name, w.value, w.seen)
+	}
+	for _, name := range slices.Sorted(maps.Keys(st.generated)) {
+		b = store.AppendLine(b, "gen", name, st.generated[name])
+	}
+	for _, r := range st.other {
+		b = store.AppendLine(b, r...)
+	}
+	return b
+}
+
+// loadState reads the state file. What it cannot use it logs and leaves out.
+func (s *Settings) loadState() error {
+	s.state = newState()
+	if s.o.State == nil {
+		return nil
+	}
+	body, err := s.o.State.Load()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for r, err := range store.Lines(body) {
+		if err != nil {
+			s.log.Error("settings: bad record in the state file", "error", err)
+			continue
+		}
+		s.loadRecord(r)
+	}
+	return nil
+}
+
+func (s *Settings) loadRecord(r []string) {
+	set := r[0] == "set" && len(r) == 4
+	gen := r[0] == "gen" && len(r) == 3
+	if !set && !gen {
+		s.state.other = append(s.state.other, r)
+		return
+	}
+	i, ok := s.index[r[1]]
+	if !ok {
+		s.state.other = append(s.state.other, r)
+		return
+	}
+	v, err := table[i].canonical(r[2])
+	if err != nil {
+		s.log.Error("settings: bad value in the state file", "setting", r[1], "error", err)
+		return
+	}
+	if set {
+		s.state.written[r[1]] = written{v, r[3]}
+	} else {
+		s.state.generated[r[1]] = v
+	}
+}
+
+// save puts a state on disk and makes it the one in use. The caller holds s.mu.
+func (s *Settings) save(next state) error {
+	if s.o.State == nil {
+		return errNoState
+	}
+	if err := s.o.State.Save(next.render()); err != nil {
+		return err
+	}
+	s.state = next
+	return nil
+}
+
+// hearFile notes what the administrator has changed since something was
+// written: a changed option ends what was written for it, so that changing it
+// back later does not bring that to life again; an option that was taken out
+// leaves it, and counts as changed when it comes back. The caller holds s.mu.
+func (s *Settings) hearFile(file map[string]string) {
+	next, changed := s.state.clone(), false
+	for name, w := range s.state.written {
+		v, ok := file[name]
+		switch {
+		case ok && w.seen != fingerprint(name, v):
+			delete(next.written, name)
+			s.log.Info("configuration file overrules what was written", "setting", name)
+		case !ok && w.seen != absent:
+			next.written[name] = written{w.value, absent}
+		default:
+			continue
+		}
+		changed = true
+	}
+	if !changed {
+		return
+	}
+	if err := s.save(next); err != nil {
+		// The values come out the same without it, until the next change.
+		s.log.Warn("settings: state not updated", "error", err)
+	}
+}
+
+// write puts values above what the file says now. The caller holds s.mu.
+func (s *Settings) write(st state, values map[string]string) {
+	for name, v := range values {
+		seen := absent
+		if file, ok := s.lower[File][name]; ok {
+			seen = fingerprint(name, file)
+		}
+		st.written[name] = written{v, seen}
+	}
+}
+
+// Put writes settings on the agent's own account, outside a transaction: a
+// DelayReboot that has been carried out, for example. They are on disk when it
+// returns.
+func (s *Settings) Put(values map[string]string) error {
+	good := make(map[string]string, len(values))
+	for name, v := range values {
+		v, err := s.writable(name, v)
+		if err != nil {
+			return err
+		}
+		good[name] = v
+	}
+	s.mu.Lock()
+	next := s.state.clone()
+	s.write(next, good)
+	err := s.save(next)
+	var changed []string
+	if err == nil {
+		changed = s.resolve()
+	}
+	s.mu.Unlock()
+	s.tell(changed)
+	return err
+}
+
+// Generate makes up what the agent needs and nobody has given: the path of
+// connection requests, 128 random bits that stay the same from then on (TR-069
+// 3.2.2). When it cannot be kept, it holds for this run and the error says so.
+func (s *Settings) Generate() error {
+	s.mu.Lock()
+	if s.view.Load()[s.index[ConnectionRequestPath]].value != "" {
+		s.mu.Unlock()
+		return nil
+	}
+	bits := make([]byte, 16)
+	_, _ = rand.Read(bits) // never fails
+	next := s.state.clone()
+	next.generated[ConnectionRequestPath] = "/" + hex.EncodeToString(bits)
+	err := s.save(next)
+	s.state = next
+	changed := s.resolve()
+	s.mu.Unlock()
+	s.tell(changed)
+	if err != nil {
+		return fmt.Errorf("connection request path will be another one after a restart: %w", err)
+	}
+	return nil
+}
+
+// Reset forgets everything that was written and made up, as a factory reset
+// does. The files stay what they are.
+func (s *Settings) Reset(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.o.State != nil {
+		if err := s.o.State.Remove(); err != nil {
+			s.mu.Unlock()
+			return err
+		}
+	}
+	s.state = newState()
+	changed := s.resolve()
+	s.mu.Unlock()
+	s.tell(changed)
+	return nil
+}
