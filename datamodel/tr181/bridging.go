@@ -25,10 +25,10 @@ var bridgeParams = []datamodel.Param[bridge]{
 
 func isBridge(l platform.Link) bool { return l.Kind == platform.LinkBridge }
 
-func bridgeObject(p platform.Platform) datamodel.Object {
+func (m *Model) bridge() datamodel.Object {
 	return datamodel.Define(bridgePath, bridgeParams, datamodel.Source[bridge]{
 		Topics: []datamodel.Topic{LinkChanged},
-		Rows: linkRows(p, isBridge, func(l platform.Link, _ *linkTable) bridge {
+		Rows: linkRows(m.p, isBridge, func(l platform.Link, _ *linkTable) bridge {
 			return bridge{enable: l.Enabled, status: enabled(l.Enabled), name: l.Name}
 		}),
 	})
@@ -60,16 +60,16 @@ var bridgePortParams = []datamodel.Param[bridgePort]{
 		Check: datamodel.Enum{"Disabled", "Blocking", "Listening", "Learning", "Forwarding", "Broken"}},
 }
 
-func bridgePortObject(p platform.Platform, kept *keeper) datamodel.Object {
+func (m *Model) bridgePort() datamodel.Object {
 	return datamodel.Define(bridgePortPath, bridgePortParams, datamodel.Source[bridgePort]{
 		Topics: []datamodel.Topic{LinkChanged},
 		Rows: func(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[bridgePort], error] {
 			of := parent[0]
-			return linkRows(p,
+			return linkRows(m.p,
 				func(l platform.Link) bool { return l.Master == of || l.Name == of && isBridge(l) },
 				func(l platform.Link, t *linkTable) bridgePort {
 					return bridgePort{
-						enable: l.Enabled, status: l.State, name: l.Name, lastChange: kept.lastChange(l),
+						enable: l.Enabled, status: l.State, name: l.Name, lastChange: m.lastChange(l),
 						lowerLayers: underBridgePort(l, t), managementPort: isBridge(l), portState: portState(l),
 					}
 				})(ctx, nil)

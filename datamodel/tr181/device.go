@@ -14,7 +14,7 @@ var deviceParams = []datamodel.Param[device]{
 		Check: datamodel.All{datamodel.Len{Max: 32}, datamodel.Pattern{`2\.\d+`}}},
 }
 
-func deviceObject() datamodel.Object {
+func (m *Model) device() datamodel.Object {
 	return datamodel.Define("Device.", deviceParams, datamodel.Source[device]{
 		Rows: datamodel.One(func(_ context.Context, _ []datamodel.Key) (device, error) { return device{RootDataModelVersion}, nil }),
 	})

@@ -36,47 +36,47 @@ var deviceInfoParams = []datamodel.Param[deviceInfo]{
 
 const provisioningCode = "DeviceInfo.ProvisioningCode"
 
-func deviceInfoObject(p platform.Platform, a Agent) datamodel.Object {
+func (m *Model) deviceInfo() datamodel.Object {
 	src := datamodel.Source[deviceInfo]{
 		Topics: []datamodel.Topic{HostnameChanged, SettingsChanged},
-		Rows:   datamodel.One(func(ctx context.Context, _ []datamodel.Key) (deviceInfo, error) { return readDeviceInfo(ctx, p, a) }),
+		Rows:   datamodel.One(func(ctx context.Context, _ []datamodel.Key) (deviceInfo, error) { return m.readDeviceInfo(ctx) }),
 	}
-	if p.System == nil {
+	if m.p.System == nil {
 		src.Without = append(src.Without, "UpTime", "HostName")
 	}
-	if a.Settings == nil {
+	if m.a.Settings == nil {
 		src.Without = append(src.Without, "ProvisioningCode")
 	} else {
 		src.Stage = func(_ context.Context, tx *datamodel.Tx, _ []datamodel.Key, c datamodel.Change[deviceInfo]) error {
 			if !c.Set("ProvisioningCode") {
 				return nil
 			}
-			return a.Settings.Stage(tx, provisioningCode, c.New.provisioningCode)
+			return m.a.Settings.Stage(tx, provisioningCode, c.New.provisioningCode)
 		}
 	}
 	return datamodel.Define("Device.DeviceInfo.", deviceInfoParams, src)
 }
 
-func readDeviceInfo(ctx context.Context, p platform.Platform, a Agent) (d deviceInfo, err error) {
-	if a.Identity != nil {
-		d.ID = a.Identity()
+func (m *Model) readDeviceInfo(ctx context.Context) (d deviceInfo, err error) {
+	if m.a.Identity != nil {
+		d.ID = m.a.Identity()
 		for _, s := range []*string{&d.Manufacturer, &d.ModelName, &d.ProductClass, &d.SerialNumber, &d.HardwareVersion, &d.SoftwareVersion} {
 			*s = limit(*s, 64)
 		}
 		d.Description = limit(d.Description, 256)
 	}
-	if a.Settings != nil {
-		d.provisioningCode = a.Settings.Get(provisioningCode)
+	if m.a.Settings != nil {
+		d.provisioningCode = m.a.Settings.Get(provisioningCode)
 	}
-	if p.System == nil {
+	if m.p.System == nil {
 		return d, nil
 	}
 	var up time.Duration
-	if up, err = p.System.Uptime(ctx); err != nil {
+	if up, err = m.p.System.Uptime(ctx); err != nil {
 		return d, lacking(err)
 	}
 	d.upTime = seconds(up)
-	name, err := p.System.Hostname(ctx)
+	name, err := m.p.System.Hostname(ctx)
 	d.hostName = limit(name, 255)
 	return d, lacking(err)
 }

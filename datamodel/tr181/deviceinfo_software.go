@@ -26,10 +26,10 @@ var vendorLogFileParams = []datamodel.Param[vendorLogFile]{
 	{Name: "Persistent", At: func(f *vendorLogFile) any { return &f.persistent }},
 }
 
-func vendorLogFileObject(p platform.Platform) datamodel.Object {
+func (m *Model) vendorLogFile() datamodel.Object {
 	return datamodel.Define("Device.DeviceInfo.VendorLogFile.{i}.", vendorLogFileParams, datamodel.Source[vendorLogFile]{
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[vendorLogFile], error] {
-			return rowsFrom(p.Logs.Logs(ctx), func(l platform.Log) datamodel.Row[vendorLogFile] {
+			return rowsFrom(m.p.Logs.Logs(ctx), func(l platform.Log) datamodel.Row[vendorLogFile] {
 				return datamodel.Row[vendorLogFile]{Key: l.Name, Value: vendorLogFile{
 					name: limit(l.Name, 64), maximumSize: uint32(min(l.MaximumSize, math.MaxUint32)), persistent: l.Persistent,
 				}}
@@ -59,17 +59,30 @@ var supportedDataModelParams = []datamodel.Param[supportedDataModel]{
 // modelURN is the document that the declarations were checked against.
 const modelURN = "urn:broadband-forum-org:tr-181-2-19-1-cwmp"
 
-func supportedDataModelObject(a Agent) datamodel.Object {
+func (m *Model) supportedDataModel() datamodel.Object {
 	row := datamodel.Row[supportedDataModel]{Key: modelURN, Value: supportedDataModel{
 		url:  "https://cwmp-data-models.broadband-forum.org/tr-181-2-19-1-cwmp.xml",
-		uuid: modelUUID(a.Version), urn: modelURN, features: []string{"DNSClient", "IPv6", "Router"},
+		uuid: modelUUID(m.a.Version), urn: modelURN, features: m.features(),
 	}}
 	return datamodel.Define("Device.DeviceInfo.SupportedDataModel.{i}.", supportedDataModelParams, datamodel.Source[supportedDataModel]{
-		Clone: func(m supportedDataModel) supportedDataModel { return m },
 		Rows: func(context.Context, []datamodel.Key) iter.Seq2[datamodel.Row[supportedDataModel], error] {
 			return func(yield func(datamodel.Row[supportedDataModel], error) bool) { yield(row, nil) }
 		},
 	})
+}
+
+// features are the names that TR-106 has for what a device can do.
+func (m *Model) features() (names []string) {
+	if m.p.Resolver != nil {
+		names = append(names, "DNSClient")
+	}
+	if m.p.IPv6 != nil {
+		names = append(names, "IPv6")
+	}
+	if m.p.Routes != nil {
+		names = append(names, "Router")
+	}
+	return names
 }
 
 // modelUUID names the data model of one version of the agent: an RFC 9562

@@ -19,11 +19,11 @@ var memoryStatusParams = []datamodel.Param[memoryStatus]{
 	{Name: "Free", At: func(m *memoryStatus) any { return &m.free }, Notify: datamodel.NotifyNever},
 }
 
-func memoryStatusObject(p platform.Platform) datamodel.Object {
+func (m *Model) memoryStatus() datamodel.Object {
 	return datamodel.Define("Device.DeviceInfo.MemoryStatus.", memoryStatusParams, datamodel.Source[memoryStatus]{
 		Rows: datamodel.One(func(ctx context.Context, _ []datamodel.Key) (memoryStatus, error) {
-			m, err := p.System.Memory(ctx)
-			return memoryStatus{kib(m.Total), kib(m.Free)}, lacking(err)
+			mem, err := m.p.System.Memory(ctx)
+			return memoryStatus{kib(mem.Total), kib(mem.Free)}, lacking(err)
 		}),
 	})
 }
@@ -35,10 +35,10 @@ var processStatusParams = []datamodel.Param[processStatus]{
 	{Name: "CPUUsage", At: func(s *processStatus) any { return &s.cpuUsage }, Check: datamodel.Range{Max: 100}, Notify: datamodel.NotifyNever},
 }
 
-func processStatusObject(p platform.Platform) datamodel.Object {
+func (m *Model) processStatus() datamodel.Object {
 	return datamodel.Define("Device.DeviceInfo.ProcessStatus.", processStatusParams, datamodel.Source[processStatus]{
 		Rows: datamodel.One(func(ctx context.Context, _ []datamodel.Key) (processStatus, error) {
-			n, err := p.Processes.CPUUsage(ctx)
+			n, err := m.p.Processes.CPUUsage(ctx)
 			return processStatus{min(n, 100)}, lacking(err)
 		}),
 	})
@@ -64,11 +64,11 @@ var processParams = []datamodel.Param[process]{
 		Check: datamodel.Enum{"Running", "Sleeping", "Stopped", "Idle", "Uninterruptible", "Zombie"}},
 }
 
-func processObject(p platform.Platform) datamodel.Object {
+func (m *Model) process() datamodel.Object {
 	return datamodel.Define("Device.DeviceInfo.ProcessStatus.Process.{i}.", processParams, datamodel.Source[process]{
 		Volatile: true,
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[process], error] {
-			return rowsFrom(p.Processes.Processes(ctx), func(r platform.Process) datamodel.Row[process] {
+			return rowsFrom(m.p.Processes.Processes(ctx), func(r platform.Process) datamodel.Row[process] {
 				return datamodel.Row[process]{Key: strconv.FormatUint(uint64(r.PID), 10), Value: process{
 					pid: r.PID, command: limit(r.Command, 256), size: kib(r.Size), priority: min(r.Priority, 99),
 					cpuTime: uint32(min(r.CPUTime/time.Millisecond, math.MaxUint32)), state: r.State,
@@ -102,13 +102,13 @@ var temperatureSensorParams = []datamodel.Param[temperatureSensor]{
 // absoluteZero is how an unknown temperature reads, below anything possible.
 const absoluteZero = -274
 
-func temperatureSensorObject(p platform.Platform) datamodel.Object {
+func (m *Model) temperatureSensor() datamodel.Object {
 	return datamodel.Define("Device.DeviceInfo.TemperatureStatus.TemperatureSensor.{i}.", temperatureSensorParams, datamodel.Source[temperatureSensor]{
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[temperatureSensor], error] {
-			return rowsFrom(p.Sensors.Sensors(ctx), func(s platform.Sensor) datamodel.Row[temperatureSensor] {
+			return rowsFrom(m.p.Sensors.Sensors(ctx), func(s platform.Sensor) datamodel.Row[temperatureSensor] {
 				r := temperatureSensor{enable: true, status: "Error", name: limit(s.Name, 256), value: absoluteZero}
 				if s.OK {
-					r.status, r.value, r.lastUpdate = "Enabled", s.Celsius, p.Clock.Now().UTC().Truncate(time.Second)
+					r.status, r.value, r.lastUpdate = "Enabled", s.Celsius, m.now().UTC().Truncate(time.Second)
 				}
 				return datamodel.Row[temperatureSensor]{Key: s.ID, Value: r}
 			})

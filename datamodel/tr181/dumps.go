@@ -58,12 +58,6 @@ func dumpAddresses(ctx context.Context, p platform.Platform) ([]platform.Address
 	})
 }
 
-func dumpNeighbors(ctx context.Context, p platform.Platform) ([]platform.Neighbor, error) {
-	return dumpRows(ctx, dumpKey{p.Neighbors, "neighbors"}, func(ctx context.Context) iter.Seq2[platform.Neighbor, error] {
-		return p.Neighbors.Neighbors(ctx)
-	})
-}
-
 func dumpIPv6Links(ctx context.Context, p platform.Platform) ([]platform.IPv6Link, error) {
 	return dumpRows(ctx, dumpKey{p.IPv6, "ipv6 links"}, func(ctx context.Context) iter.Seq2[platform.IPv6Link, error] {
 		return p.IPv6.IPv6Links(ctx)

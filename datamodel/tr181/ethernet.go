@@ -38,12 +38,12 @@ var ethernetInterfaceParams = []datamodel.Param[ethernetInterface]{
 		Check: datamodel.Enum{"Unknown", "Half", "Full"}},
 }
 
-func ethernetInterfaceObject(p platform.Platform, kept *keeper) datamodel.Object {
+func (m *Model) ethernetInterface() datamodel.Object {
 	src := datamodel.Source[ethernetInterface]{
 		Topics: []datamodel.Topic{LinkChanged},
-		Rows: linkRows(p, hasEthernetInterface, func(l platform.Link, _ *linkTable) ethernetInterface {
+		Rows: linkRows(m.p, hasEthernetInterface, func(l platform.Link, _ *linkTable) ethernetInterface {
 			e := ethernetInterface{
-				enable: l.Enabled, status: l.State, name: l.Name, lastChange: kept.lastChange(l), upstream: l.Upstream,
+				enable: l.Enabled, status: l.State, name: l.Name, lastChange: m.lastChange(l), upstream: l.Upstream,
 				macAddress: upMAC(l.MAC), currentBitRate: uint32(max(l.MaxBitRate, 0)), currentDuplexMode: "Unknown",
 			}
 			switch {
@@ -56,10 +56,10 @@ func ethernetInterfaceObject(p platform.Platform, kept *keeper) datamodel.Object
 			return e
 		}),
 	}
-	if kept.canWrite() {
+	if m.canWrite() {
 		src.Stage = func(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ethernetInterface]) error {
 			if c.Set("Enable") {
-				return kept.stageLink(ctx, tx, at[0], linkChange{enable: &c.New.enable})
+				return m.stageLink(ctx, tx, at[0], linkChange{enable: &c.New.enable})
 			}
 			return nil
 		}
@@ -93,12 +93,12 @@ var ethernetLinkParams = []datamodel.Param[ethernetLink]{
 	{Name: "MACAddress", At: func(e *ethernetLink) any { return &e.macAddress }, Check: datamodel.MACAddress{}},
 }
 
-func ethernetLinkObject(p platform.Platform, kept *keeper) datamodel.Object {
+func (m *Model) ethernetLink() datamodel.Object {
 	return datamodel.Define(ethernetLinkPath, ethernetLinkParams, datamodel.Source[ethernetLink]{
 		Topics: []datamodel.Topic{LinkChanged},
-		Rows: linkRows(p, hasEthernetLink, func(l platform.Link, _ *linkTable) ethernetLink {
+		Rows: linkRows(m.p, hasEthernetLink, func(l platform.Link, _ *linkTable) ethernetLink {
 			return ethernetLink{
-				enable: l.Enabled, status: l.State, name: l.Name, lastChange: kept.lastChange(l),
+				enable: l.Enabled, status: l.State, name: l.Name, lastChange: m.lastChange(l),
 				lowerLayers: underEthernetLink(l), mtu: l.MTU, macAddress: upMAC(l.MAC),
 			}
 		}),
@@ -126,12 +126,12 @@ var vlanTerminationParams = []datamodel.Param[vlanTermination]{
 	{Name: "VLANID", At: func(v *vlanTermination) any { return &v.vlanID }, Check: datamodel.Range{Min: 1, Max: 4094}},
 }
 
-func vlanTerminationObject(p platform.Platform, kept *keeper) datamodel.Object {
+func (m *Model) vlanTermination() datamodel.Object {
 	return datamodel.Define(vlanTerminationPath, vlanTerminationParams, datamodel.Source[vlanTermination]{
 		Topics: []datamodel.Topic{LinkChanged},
-		Rows: linkRows(p, hasVLANTermination, func(l platform.Link, t *linkTable) vlanTermination {
+		Rows: linkRows(m.p, hasVLANTermination, func(l platform.Link, t *linkTable) vlanTermination {
 			return vlanTermination{
-				enable: l.Enabled, status: l.State, name: l.Name, lastChange: kept.lastChange(l),
+				enable: l.Enabled, status: l.State, name: l.Name, lastChange: m.lastChange(l),
 				lowerLayers: underVLANTermination(l, t), vlanID: uint32(l.VLANID),
 			}
 		}),

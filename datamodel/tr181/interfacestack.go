@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"gatehouse/datamodel"
-	"gatehouse/platform"
 )
 
 // Device.InterfaceStack.{i}.: every pair of an interface object and one of
@@ -22,12 +21,12 @@ var interfaceStackParams = []datamodel.Param[interfaceStack]{
 	{Name: "LowerLayer", At: func(s *interfaceStack) any { return &s.lower }, Check: datamodel.Len{Max: 256}},
 }
 
-func interfaceStackObject(p platform.Platform) datamodel.Object {
+func (m *Model) interfaceStack() datamodel.Object {
 	return datamodel.Define("Device.InterfaceStack.{i}.", interfaceStackParams, datamodel.Source[interfaceStack]{
 		Topics: []datamodel.Topic{LinkChanged},
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[interfaceStack], error] {
 			return func(yield func(datamodel.Row[interfaceStack], error) bool) {
-				t, err := dumpLinks(ctx, p)
+				t, err := dumpLinks(ctx, m.p)
 				if err != nil {
 					yield(datamodel.Row[interfaceStack]{}, err)
 					return

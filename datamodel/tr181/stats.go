@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"gatehouse/datamodel"
-	"gatehouse/platform"
 )
 
 // Stats. of every interface object: the counters of its link. What Linux does
@@ -30,13 +29,13 @@ var linkStatsParams = []datamodel.Param[linkStats]{
 	{Name: "MulticastPacketsReceived", At: func(s *linkStats) any { return &s.multicastReceived }, Notify: datamodel.NotifyNever},
 }
 
-// statsObject declares the Stats. below the interface table at path, whose
+// stats declares the Stats. below the interface table at path, whose
 // last key is the name of a link. A 32-bit counter wraps, as StatsCounter32 does.
-func statsObject(p platform.Platform, path string) datamodel.Object {
+func (m *Model) stats(path string) datamodel.Object {
 	return datamodel.Define(path+"Stats.", linkStatsParams, datamodel.Source[linkStats]{
 		Topics: []datamodel.Topic{LinkChanged},
 		Rows: datamodel.One(func(ctx context.Context, at []datamodel.Key) (linkStats, error) {
-			l, _, err := linkNamed(ctx, p, at[len(at)-1])
+			l, _, err := linkNamed(ctx, m.p, at[len(at)-1])
 			s := l.Stats
 			return linkStats{
 				s.BytesSent, s.BytesReceived, s.PacketsSent, s.PacketsReceived,

@@ -8,6 +8,7 @@
 package tr181
 
 import (
+	"context"
 	"time"
 
 	"gatehouse/datamodel"
@@ -37,20 +38,19 @@ const (
 )
 
 // An Agent is the part of the data model that is the agent's own state. A nil
-// member takes its objects out of the tree.
+// member takes its objects or parameters out of the tree.
 type Agent struct {
 	Settings Settings
 	Reach    Reach
 	// Identity is who the device says it is, after configuration had its say.
 	Identity func() platform.ID
 	// Keep returns where a table of rows that the agent keeps itself is
-	// stored. Nil: nothing can be added to the tables of the system.
+	// stored. Nil: nothing of the network can be written.
 	Keep func(name string) datamodel.Backing
 	// Version of the agent; it names the supported data model.
 	Version string
 	// Start is when the agent began to watch the system.
 	Start time.Time
-	// Notify hears a warning about a kept row that could not be put back.
 }
 
 // Settings are the agent's settings as texts, keyed by their TR-181 name
@@ -66,4 +66,88 @@ type Reach interface {
 	// ConnectionRequestURL is "" while connection requests by HTTP are not
 	// possible.
 	ConnectionRequestURL() string
+}
+
+// A Model is the declarations bound to one platform and one agent.
+type Model struct {
+	p platform.Platform
+	a Agent
+
+	objects []datamodel.Object
+	undo    map[string]func(context.Context, []byte) error
+
+	links  *datamodel.Kept[linkSetting] // nil: the network cannot be written
+	ipv4   *datamodel.Kept[ipv4Address]
+	ipv6   *datamodel.Kept[ipv6Address]
+	route4 *datamodel.Kept[ipv4Route]
+	route6 *datamodel.Kept[ipv6Route]
+
+	// seen is how Reapply met each link last time.
+	seen map[string]platform.Link
+}
+
+// Objects returns the objects that this platform and this agent can support.
+func Objects(p platform.Platform, a Agent) []datamodel.Object { return New(p, a).Objects() }
+
+// New binds the declarations to a platform and an agent.
+func New(p platform.Platform, a Agent) *Model {
+	m := &Model{p: p, a: a, undo: map[string]func(context.Context, []byte) error{}}
+	if a.Keep != nil && p.Network != nil && p.Links != nil {
+		m.links = keep(m, "links", linkSettingParams, linkSetting{})
+		m.undo[undoNetwork] = m.undoNetwork
+	}
+	add := func(have bool, objs ...func() datamodel.Object) {
+		for _, o := range objs {
+			if have {
+				m.objects = append(m.objects, o())
+			}
+		}
+	}
+	add(true, m.device, m.deviceInfo)
+	add(p.System != nil, m.memoryStatus)
+	add(p.Processes != nil, m.processStatus, m.process)
+	add(p.Sensors != nil, m.temperatureSensor)
+	add(p.Logs != nil, m.vendorLogFile)
+	add(true, m.supportedDataModel)
+	add(a.Settings != nil, m.managementServer)
+	add(a.Settings != nil && a.Keep != nil, m.informParameter)
+	if p.Links != nil {
+		add(true, m.interfaceStack, m.ethernetInterface, m.ethernetLink, m.vlanTermination, m.bridge, m.bridgePort, m.ipInterface)
+		for _, path := range []string{ethernetInterfacePath, ethernetLinkPath, vlanTerminationPath, bridgePortPath, ipInterfacePath} {
+			m.objects = append(m.objects, m.stats(path))
+		}
+		add(p.IPv6 != nil, m.ip, m.neighborDiscovery, m.ndInterface)
+		add(p.Addresses != nil, m.ipv4Address, m.ipv6Address, m.ipv6Prefix)
+		add(p.Routes != nil, m.router, m.ipv4Forwarding, m.ipv6Forwarding)
+		add(p.Neighbors != nil, m.host, m.hostIPv4, m.hostIPv6)
+	}
+	add(p.Resolver != nil, m.dns, m.dnsClient, m.dnsServer)
+	add(p.Clock != nil, m.time, m.timeClient)
+	return m
+}
+
+// Objects returns the objects that can be supported.
+func (m *Model) Objects() []datamodel.Object { return m.objects }
+
+// Undo is what Tree.Recover needs: how to undo, after a crash, what each of
+// our participants wrote in the journal.
+func (m *Model) Undo() map[string]func(context.Context, []byte) error { return m.undo }
+
+// keep opens a table that the agent keeps itself.
+func keep[T any](m *Model, name string, params []datamodel.Param[T], fresh T) *datamodel.Kept[T] {
+	k := datamodel.NewKept(name, params, m.a.Keep(name))
+	k.Default = fresh
+	m.undo[name] = k.Recover
+	return k
+}
+
+// canWrite says whether the network can be written here.
+func (m *Model) canWrite() bool { return m.links != nil }
+
+// now is the wall clock of the device.
+func (m *Model) now() time.Time {
+	if m.p.Clock == nil {
+		return time.Now()
+	}
+	return m.p.Clock.Now()
 }

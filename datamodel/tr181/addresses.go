@@ -1,0 +1,132 @@
+// What the address tables of both families have in common: which addresses a
+// link has, which of them are ours, and how ours are changed.
+
+package tr181
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+
+	"gatehouse/datamodel"
+	"gatehouse/platform"
+)
+
+// linkAddresses are the addresses of one family on one link, less those that
+// kept rows have claimed.
+type linkAddresses struct {
+	all     []platform.Address
+	claimed []bool
+}
+
+func (m *Model) addressesOf(ctx context.Context, link string, family func(netip.Addr) bool) (*linkAddresses, error) {
+	all, err := dumpAddresses(ctx, m.p)
+	if err != nil {
+		return nil, err
+	}
+	h := &linkAddresses{}
+	for _, a := range all {
+		if a.Link == link && family(a.Prefix.Addr()) {
+			h.all = append(h.all, a)
+		}
+	}
+	h.claimed = make([]bool, len(h.all))
+	return h, nil
+}
+
+// find returns the address that the system has for a kept one.
+func (h *linkAddresses) find(p netip.Prefix) (platform.Address, bool) {
+	i := slices.IndexFunc(h.all, func(a platform.Address) bool { return sameAddress(a.Prefix, p) })
+	if i < 0 {
+		return platform.Address{}, false
+	}
+	return h.all[i], true
+}
+
+// sameAddress: the kernel has an IPv4 address once per length, an IPv6 one
+// only once.
+func sameAddress(a, b netip.Prefix) bool {
+	return a.IsValid() && b.IsValid() && a.Addr() == b.Addr() && (a.Addr().Is6() || a.Bits() == b.Bits())
+}
+
+// claim says how a kept address is doing, and takes the system's equal out of
+// rest.
+func (h *linkAddresses) claim(enable bool, p netip.Prefix) (status string) {
+	switch {
+	case !enable:
+		return "Disabled"
+	case !p.IsValid():
+		return "Error_Misconfigured"
+	}
+	for i := range h.all {
+		if sameAddress(h.all[i].Prefix, p) {
+			h.claimed[i] = true
+			return "Enabled"
+		}
+	}
+	return "Error"
+}
+
+// rest are the addresses of the system.
+func (h *linkAddresses) rest() []platform.Address {
+	var rest []platform.Address
+	for i, a := range h.all {
+		if !h.claimed[i] {
+			rest = append(rest, a)
+		}
+	}
+	return rest
+}
+
+// stageAddress enlists the way from old to next, either of which may be
+// invalid: there is none. What the system lost by itself is not deleted, what
+// it already has is not added.
+func (m *Model) stageAddress(ctx context.Context, tx *datamodel.Tx, link string, old, next netip.Prefix) error {
+	if old == next {
+		return nil
+	}
+	have, err := m.addressesOf(ctx, link, func(netip.Addr) bool { return true })
+	if err != nil {
+		return err
+	}
+	b, err := m.network(ctx, tx)
+	if err != nil {
+		return err
+	}
+	was, there := have.find(old)
+	if there {
+		undo := static(link, was.Prefix)
+		b.add(change{Address: &was, Delete: true}, change{Address: &undo}, tx.Path("IPAddress"))
+	}
+	if !next.IsValid() {
+		return nil
+	}
+	if _, ok := have.find(next); ok && !(there && sameAddress(was.Prefix, next)) {
+		return nil
+	}
+	a := static(link, next)
+	b.add(change{Address: &a}, change{Address: &a, Delete: true}, tx.Path("IPAddress"))
+	return nil
+}
+
+// static is an address as an administrator gives it.
+func static(link string, p netip.Prefix) platform.Address {
+	return platform.Address{Link: link, Prefix: p, Permanent: true, Preferred: -1, Valid: -1}
+}
+
+var errOfTheSystem = errors.New("this row belongs to the system")
+
+// ofTheSystem refuses to change a row that is not ours; only its Alias, which
+// the engine keeps, can be written.
+func ofTheSystem[T any](c datamodel.Change[T], names ...string) error {
+	if c.New == nil {
+		return errors.Join(datamodel.ErrDenied, errOfTheSystem)
+	}
+	for _, name := range names {
+		if c.Set(name) {
+			return &datamodel.FieldError{Name: name, Err: errors.Join(datamodel.ErrReadOnly, errOfTheSystem)}
+		}
+	}
+	return nil
+}

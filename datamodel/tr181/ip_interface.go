@@ -1,0 +1,113 @@
+package tr181
+
+import (
+	"context"
+	"iter"
+	"math"
+
+	"gatehouse/datamodel"
+	"gatehouse/platform"
+)
+
+// Device.IP.Interface.{i}.: whatever can have addresses. Linux switches IPv4
+// on and off with the link only; IPv6 by itself.
+type ipInterface struct {
+	enable      bool
+	ipv4Enable  bool
+	ipv6Enable  bool
+	status      string
+	alias       datamodel.Alias
+	name        string
+	lastChange  uint32 // seconds
+	lowerLayers []datamodel.Ref
+	router      datamodel.Ref
+	maxMTUSize  uint32 // bytes
+	kind        string
+	loopback    bool
+}
+
+var ipInterfaceParams = []datamodel.Param[ipInterface]{
+	{Name: "Enable", At: func(i *ipInterface) any { return &i.enable }, Access: datamodel.ReadWrite},
+	{Name: "IPv4Enable", At: func(i *ipInterface) any { return &i.ipv4Enable }},
+	{Name: "IPv6Enable", At: func(i *ipInterface) any { return &i.ipv6Enable }},
+	{Name: "Status", At: func(i *ipInterface) any { return &i.status }, Check: statuses},
+	{Name: "Alias", At: func(i *ipInterface) any { return &i.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
+	{Name: "Name", At: func(i *ipInterface) any { return &i.name }, Check: datamodel.Len{Max: 64}},
+	{Name: "LastChange", At: func(i *ipInterface) any { return &i.lastChange }, Notify: datamodel.NotifyNever},
+	{Name: "LowerLayers", At: func(i *ipInterface) any { return &i.lowerLayers }, Check: datamodel.List{MaxLen: 1024}},
+	{Name: "Router", At: func(i *ipInterface) any { return &i.router }, Check: datamodel.Len{Max: 256}, Refs: []string{routerPath}},
+	{Name: "MaxMTUSize", At: func(i *ipInterface) any { return &i.maxMTUSize }, Access: datamodel.ReadWrite,
+		Check: datamodel.Range{Min: 64, Max: math.MaxUint16}},
+	{Name: "Type", At: func(i *ipInterface) any { return &i.kind }, Check: datamodel.Enum{"Normal", "Loopback", "Tunnel", "Tunneled"}},
+	{Name: "Loopback", At: func(i *ipInterface) any { return &i.loopback }},
+}
+
+func (m *Model) ipInterface() datamodel.Object {
+	src := datamodel.Source[ipInterface]{
+		Topics: []datamodel.Topic{LinkChanged},
+		Rows:   m.ipInterfaceRows,
+	}
+	if m.p.IPv6 == nil {
+		src.Without = append(src.Without, "IPv6Enable")
+	}
+	if m.canWrite() {
+		src.Stage = func(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipInterface]) error {
+			var want linkChange
+			if c.Set("Enable") {
+				want.enable = &c.New.enable
+			}
+			if c.Set("MaxMTUSize") {
+				want.mtu = &c.New.maxMTUSize
+			}
+			if want == (linkChange{}) {
+				return nil
+			}
+			return m.stageLink(ctx, tx, at[0], want)
+		}
+	} else {
+		src.ReadOnly = []string{"Enable", "MaxMTUSize"}
+	}
+	return datamodel.Define(ipInterfacePath, ipInterfaceParams, src)
+}
+
+func (m *Model) ipInterfaceRows(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[ipInterface], error] {
+	return func(yield func(datamodel.Row[ipInterface], error) bool) {
+		v6 := map[string]bool{}
+		if m.p.IPv6 != nil {
+			all, err := dumpIPv6Links(ctx, m.p)
+			if err != nil {
+				yield(datamodel.Row[ipInterface]{}, err)
+				return
+			}
+			for _, l := range all {
+				v6[l.Link] = l.Enabled
+			}
+		}
+		linkRows(m.p, hasIPInterface, func(l platform.Link, _ *linkTable) ipInterface {
+			i := ipInterface{
+				enable: l.Enabled, ipv4Enable: true, ipv6Enable: v6[l.Name], status: l.State, name: l.Name,
+				lastChange: m.lastChange(l), lowerLayers: underIPInterface(l),
+				maxMTUSize: min(l.MTU, math.MaxUint16), kind: "Normal",
+			}
+			if m.p.Routes != nil {
+				i.router = datamodel.Ref{Table: routerPath, At: []datamodel.Key{mainRouter}}
+			}
+			if l.Kind == platform.LinkLoopback {
+				i.kind, i.loopback = "Loopback", true
+			}
+			return i
+		})(ctx, parent)(yield)
+	}
+}
+
+// lastChange is how long l has been in its state. Where the system does not
+// know it, it is at least as long as we have been watching.
+func (m *Model) lastChange(l platform.Link) uint32 {
+	if l.Changed.IsZero() {
+		l.Changed = m.a.Start
+	}
+	if l.Changed.IsZero() {
+		return 0
+	}
+	return since(m.now(), l.Changed)
+}

@@ -1,0 +1,139 @@
+package tr181
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net/netip"
+
+	"gatehouse/datamodel"
+	"gatehouse/platform"
+)
+
+// Device.IP.Interface.{i}.IPv4Address.{i}.: the addresses of a link. Those
+// that an ACS added are kept by us under keys of our own; those of the system
+// have their prefix for a key, and cannot be written. A kept address that the
+// system has is one instance.
+type ipv4Address struct {
+	enable         bool
+	status         string
+	alias          datamodel.Alias
+	address        string
+	mask           string
+	addressingType string
+
+	kept bool
+}
+
+const ipv4AddressPath = ipInterfacePath + "IPv4Address.{i}."
+
+var configStatuses = datamodel.Enum{"Disabled", "Enabled", "Error_Misconfigured", "Error"}
+
+var ipv4AddressParams = []datamodel.Param[ipv4Address]{
+	{Name: "Enable", At: func(a *ipv4Address) any { return &a.enable }, Access: datamodel.ReadWrite},
+	{Name: "Status", At: func(a *ipv4Address) any { return &a.status }, Check: configStatuses},
+	{Name: "Alias", At: func(a *ipv4Address) any { return &a.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
+	{Name: "IPAddress", At: func(a *ipv4Address) any { return &a.address }, Access: datamodel.ReadWrite, Check: datamodel.IPv4Address{}},
+	{Name: "SubnetMask", At: func(a *ipv4Address) any { return &a.mask }, Access: datamodel.ReadWrite, Check: datamodel.IPv4Address{}},
+	{Name: "AddressingType", At: func(a *ipv4Address) any { return &a.addressingType },
+		Check: datamodel.Enum{"DHCP", "IKEv2", "AutoIP", "IPCP", "Static", "3GPP-NAS"}},
+}
+
+func (m *Model) ipv4Address() datamodel.Object {
+	src := datamodel.Source[ipv4Address]{
+		Topics: []datamodel.Topic{AddressChanged, LinkChanged},
+		Rows:   m.ipv4AddressRows,
+		Unique: [][]string{{"IPAddress", "SubnetMask"}},
+		Check:  checkIPv4Address,
+	}
+	if m.canWrite() {
+		m.ipv4 = keep(m, "ipv4-addresses", ipv4AddressParams, ipv4Address{status: "Disabled", addressingType: "Static", kept: true})
+		src.New = m.ipv4.New
+		src.Stage = m.stageIPv4Address
+	} else {
+		src.ReadOnly = []string{"Enable", "IPAddress", "SubnetMask"}
+	}
+	return datamodel.Define(ipv4AddressPath, ipv4AddressParams, src)
+}
+
+func (m *Model) ipv4AddressRows(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[ipv4Address], error] {
+	return func(yield func(datamodel.Row[ipv4Address], error) bool) {
+		have, err := m.addressesOf(ctx, parent[0], netip.Addr.Is4)
+		if err != nil {
+			yield(datamodel.Row[ipv4Address]{}, err)
+			return
+		}
+		if m.ipv4 != nil {
+			for row, err := range m.ipv4.Rows(ctx, parent) {
+				if err == nil {
+					row.Value.status = have.claim(row.Value.enable, row.Value.prefix())
+				}
+				if !yield(row, err) || err != nil {
+					return
+				}
+			}
+		}
+		for _, a := range have.rest() {
+			row := datamodel.Row[ipv4Address]{Key: a.Prefix.String(), Value: ipv4Address{
+				enable: true, status: "Enabled", address: a.Prefix.Addr().String(), mask: maskOf(a.Prefix.Bits()),
+				addressingType: m.addressingType(ctx, a),
+			}}
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// addressingType says where an address of the system came from.
+func (m *Model) addressingType(ctx context.Context, a platform.Address) string {
+	l, _, err := linkNamed(ctx, m.p, a.Link)
+	switch {
+	case err == nil && l.Kind == platform.LinkPPP:
+		return "IPCP"
+	case a.Dynamic:
+		return "DHCP"
+	case a.Prefix.Addr().IsLinkLocalUnicast() && !a.Permanent:
+		return "AutoIP"
+	}
+	return "Static"
+}
+
+// prefix is the address with its length, invalid while it is not complete.
+func (a ipv4Address) prefix() netip.Prefix {
+	ip, err := netip.ParseAddr(a.address)
+	bits, ok := maskBits(a.mask)
+	if err != nil || !ok || bits == 0 {
+		return netip.Prefix{}
+	}
+	return netip.PrefixFrom(ip, bits)
+}
+
+var errMask = errors.New("not a subnet mask: its ones must come first")
+
+func checkIPv4Address(c datamodel.Change[ipv4Address]) error {
+	if c.New == nil || c.New.mask == "" {
+		return nil
+	}
+	if _, ok := maskBits(c.New.mask); !ok {
+		return &datamodel.FieldError{Name: "SubnetMask", Err: errMask}
+	}
+	return nil
+}
+
+func (m *Model) stageIPv4Address(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv4Address]) error {
+	if c.Old != nil && !c.Old.kept {
+		return ofTheSystem(c, "Enable", "IPAddress", "SubnetMask")
+	}
+	if err := m.ipv4.Stage(ctx, tx, at, c); err != nil {
+		return err
+	}
+	var old, next netip.Prefix
+	if c.Old != nil && c.Old.enable {
+		old = c.Old.prefix()
+	}
+	if c.New != nil && c.New.enable {
+		next = c.New.prefix()
+	}
+	return m.stageAddress(ctx, tx, at[0], old, next)
+}

@@ -1,0 +1,181 @@
+package tr181
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net/netip"
+	"time"
+
+	"gatehouse/datamodel"
+	"gatehouse/platform"
+)
+
+// Device.IP.Interface.{i}.IPv6Address.{i}.: as IPv4Address. A static address
+// is on the link that its Prefix names, and alone (/128, RFC 5942 §4) without.
+type ipv6Address struct {
+	enable         bool
+	status         string
+	addressStatus  string
+	alias          datamodel.Alias
+	address        string
+	origin         string
+	prefix         datamodel.Ref
+	preferredUntil time.Time
+	validUntil     time.Time
+
+	kept bool
+}
+
+const ipv6AddressPath = ipInterfacePath + "IPv6Address.{i}."
+
+var ipv6AddressParams = []datamodel.Param[ipv6Address]{
+	{Name: "Enable", At: func(a *ipv6Address) any { return &a.enable }, Access: datamodel.ReadWrite},
+	{Name: "Status", At: func(a *ipv6Address) any { return &a.status }, Check: configStatuses},
+	{Name: "IPAddressStatus", At: func(a *ipv6Address) any { return &a.addressStatus },
+		Check: datamodel.Enum{"Preferred", "Deprecated", "Invalid", "Inaccessible", "Unknown", "Tentative", "Duplicate", "Optimistic"}},
+	{Name: "Alias", At: func(a *ipv6Address) any { return &a.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
+	{Name: "IPAddress", At: func(a *ipv6Address) any { return &a.address }, Access: datamodel.ReadWrite, Check: datamodel.IPv6Address{}},
+	{Name: "Origin", At: func(a *ipv6Address) any { return &a.origin },
+		Check: datamodel.Enum{"AutoConfigured", "DHCPv6", "IKEv2", "MAP", "WellKnown", "3GPP-NAS", "Static"}},
+	{Name: "Prefix", At: func(a *ipv6Address) any { return &a.prefix }, Access: datamodel.ReadWrite, Refs: []string{ipv6PrefixPath}},
+	{Name: "PreferredLifetime", At: func(a *ipv6Address) any { return &a.preferredUntil }},
+	{Name: "ValidLifetime", At: func(a *ipv6Address) any { return &a.validUntil }},
+}
+
+func (m *Model) ipv6Address() datamodel.Object {
+	src := datamodel.Source[ipv6Address]{
+		Topics: []datamodel.Topic{AddressChanged, LinkChanged},
+		Rows:   m.ipv6AddressRows,
+		Unique: [][]string{{"IPAddress"}},
+		Check:  checkIPv6Address,
+	}
+	if m.canWrite() {
+		m.ipv6 = keep(m, "ipv6-addresses", ipv6AddressParams, ipv6Address{
+			status: "Disabled", addressStatus: "Invalid", origin: "Static", preferredUntil: infiniteTime, validUntil: infiniteTime, kept: true,
+		})
+		src.New = m.ipv6.New
+		src.Stage = m.stageIPv6Address
+	} else {
+		src.ReadOnly = []string{"Enable", "IPAddress", "Prefix"}
+	}
+	return datamodel.Define(ipv6AddressPath, ipv6AddressParams, src)
+}
+
+func (m *Model) ipv6AddressRows(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[ipv6Address], error] {
+	return func(yield func(datamodel.Row[ipv6Address], error) bool) {
+		have, err := m.addressesOf(ctx, parent[0], netip.Addr.Is6)
+		if err != nil {
+			yield(datamodel.Row[ipv6Address]{}, err)
+			return
+		}
+		now := m.now()
+		if m.ipv6 != nil {
+			for row, err := range m.ipv6.Rows(ctx, parent) {
+				if err == nil {
+					p := row.Value.netip()
+					row.Value.status = have.claim(row.Value.enable, p)
+					if a, ok := have.find(p); ok && row.Value.enable {
+						row.Value.live(a, now)
+					}
+				}
+				if !yield(row, err) || err != nil {
+					return
+				}
+			}
+		}
+		for _, a := range have.rest() {
+			r := ipv6Address{
+				enable: true, status: "Enabled", address: a.Prefix.Addr().WithZone("").String(), origin: addressOrigin(a),
+				prefix: ipv6PrefixRef(a),
+			}
+			r.live(a, now)
+			if !yield(datamodel.Row[ipv6Address]{Key: a.Prefix.String(), Value: r}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// live fills in what the system knows of an address that it has.
+func (a *ipv6Address) live(has platform.Address, now time.Time) {
+	a.preferredUntil, a.validUntil = ends(now, has.Preferred), ends(now, has.Valid)
+	switch {
+	case has.Duplicate:
+		a.addressStatus = "Duplicate"
+	case has.Tentative:
+		a.addressStatus = "Tentative"
+	case has.Deprecated:
+		a.addressStatus = "Deprecated"
+	default:
+		a.addressStatus = "Preferred"
+	}
+}
+
+func addressOrigin(a platform.Address) string {
+	switch ip := a.Prefix.Addr(); {
+	case ip.IsLoopback():
+		return "WellKnown"
+	case a.Auto, a.Temporary, ip.IsLinkLocalUnicast():
+		return "AutoConfigured"
+	case a.Dynamic:
+		return "DHCPv6"
+	}
+	return "Static"
+}
+
+// netip is the address with the length of its Prefix, invalid while there is
+// no address.
+func (a ipv6Address) netip() netip.Prefix {
+	ip, err := netip.ParseAddr(a.address)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return netip.PrefixFrom(ip, prefixBits(a.prefix))
+}
+
+// prefixBits is the length of the IPv6Prefix that r points to, by its key.
+func prefixBits(r datamodel.Ref) int {
+	if len(r.At) == 2 {
+		if p, err := netip.ParsePrefix(r.At[1]); err == nil {
+			return p.Bits()
+		}
+	}
+	return 128
+}
+
+var errOutside = errors.New("the address is not in this prefix")
+
+func checkIPv6Address(c datamodel.Change[ipv6Address]) error {
+	if c.New == nil || len(c.New.prefix.At) != 2 || c.New.address == "" {
+		return nil
+	}
+	p, err := netip.ParsePrefix(c.New.prefix.At[1])
+	if err != nil {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(c.New.address); err == nil && !p.Contains(ip) {
+		return &datamodel.FieldError{Name: "Prefix", Err: errOutside}
+	}
+	return nil
+}
+
+func (m *Model) stageIPv6Address(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv6Address]) error {
+	if c.Old != nil && !c.Old.kept {
+		return ofTheSystem(c, "Enable", "IPAddress", "Prefix")
+	}
+	if c.New != nil && len(c.New.prefix.At) == 2 && c.New.prefix.At[0] != at[0] {
+		return &datamodel.FieldError{Name: "Prefix", Err: errors.New("a prefix of another interface")}
+	}
+	if err := m.ipv6.Stage(ctx, tx, at, c); err != nil {
+		return err
+	}
+	var old, next netip.Prefix
+	if c.Old != nil && c.Old.enable {
+		old = c.Old.netip()
+	}
+	if c.New != nil && c.New.enable {
+		next = c.New.netip()
+	}
+	return m.stageAddress(ctx, tx, at[0], old, next)
+}

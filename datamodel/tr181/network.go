@@ -1,0 +1,242 @@
+// Writing to the network: one batch per transaction, enlisted together with
+// the tables of rows that we keep (those survive a reboot; the kernel's do not).
+
+package tr181
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"gatehouse/datamodel"
+	"gatehouse/platform"
+)
+
+// undoNetwork names the network's entries in the journal.
+const undoNetwork = "network"
+
+// A change is one change of the network, in a form that the journal can keep.
+type change struct {
+	Address *platform.Address `json:",omitempty"`
+	Route   *platform.Route   `json:",omitempty"`
+	Link    string            `json:",omitempty"`
+	Enabled *bool             `json:",omitempty"`
+	MTU     uint32            `json:",omitempty"`
+	Delete  bool              `json:",omitempty"` // the Address or Route goes
+}
+
+// put asks a batch for the change.
+func (c change) put(b platform.NetworkBatch) (item int) {
+	switch {
+	case c.Address != nil && c.Delete:
+		return b.DeleteAddress(*c.Address)
+	case c.Address != nil:
+		return b.AddAddress(*c.Address)
+	case c.Route != nil && c.Delete:
+		return b.DeleteRoute(*c.Route)
+	case c.Route != nil:
+		return b.AddRoute(*c.Route)
+	case c.Enabled != nil:
+		return b.SetLink(c.Link, *c.Enabled)
+	}
+	return b.SetMTU(c.Link, c.MTU)
+}
+
+// networkBatch is a batch of the platform as a participant: it knows which
+// parameter to blame for each change, and how to undo them after a crash.
+type networkBatch struct {
+	platform.NetworkBatch
+	blame map[int]string // item: path of the parameter
+	undo  []change
+}
+
+// network returns the batch of the transaction.
+func (m *Model) network(ctx context.Context, tx *datamodel.Tx) (*networkBatch, error) {
+	return datamodel.Enlist(tx, undoNetwork, func() (*networkBatch, error) {
+		b, err := m.p.Network.Begin(ctx)
+		if err != nil {
+			return nil, lacking(err)
+		}
+		return &networkBatch{NetworkBatch: b, blame: map[int]string{}}, nil
+	})
+}
+
+// add puts a change into the batch, with the path to blame for it and how it
+// is undone.
+func (b *networkBatch) add(c, undo change, path string) {
+	b.blame[c.put(b.NetworkBatch)] = path
+	b.undo = append(b.undo, undo)
+}
+
+// Prepare asks the platform whether it could.
+func (b *networkBatch) Prepare(ctx context.Context) error {
+	return b.blamed(b.NetworkBatch.Prepare(ctx))
+}
+
+// Commit makes the changes.
+func (b *networkBatch) Commit(ctx context.Context) (deferred bool, err error) {
+	deferred, err = b.NetworkBatch.Commit(ctx)
+	return deferred, b.blamed(err)
+}
+
+// Undo is what the journal keeps: the opposite changes, last first.
+func (b *networkBatch) Undo() (name string, data []byte) {
+	back := make([]change, 0, len(b.undo))
+	for i := len(b.undo) - 1; i >= 0; i-- {
+		back = append(back, b.undo[i])
+	}
+	data, err := json.Marshal(back)
+	if err != nil { // cannot be: all of change has a text
+		return undoNetwork, nil
+	}
+	return undoNetwork, data
+}
+
+// blamed turns the blame of an item into the blame of a parameter.
+func (b *networkBatch) blamed(err error) error {
+	var item *platform.ItemError
+	if !errors.As(err, &item) {
+		return lacking(err)
+	}
+	reason := lacking(item.Err)
+	var un *datamodel.Unavailable
+	switch {
+	case errors.As(reason, &un):
+	case errors.Is(item.Err, platform.ErrUnsupported), errors.Is(item.Err, platform.ErrGone):
+		reason = fmt.Errorf("%w: %v", datamodel.ErrDenied, item.Err)
+	default:
+		reason = fmt.Errorf("%w: %w", datamodel.ErrValue, item.Err)
+	}
+	return &datamodel.ParamError{Path: b.blame[item.Item], Err: reason}
+}
+
+// undoNetwork undoes what a crash left half done. Each change goes by itself:
+// those that never came to be have nothing to undo.
+func (m *Model) undoNetwork(ctx context.Context, data []byte) error {
+	var back []change
+	if err := json.Unmarshal(data, &back); err != nil {
+		return fmt.Errorf("journal of the network: %w", err)
+	}
+	for _, c := range back {
+		if err := m.apply(ctx, c); err != nil && !isItem(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply makes changes in a batch of their own.
+func (m *Model) apply(ctx context.Context, cs ...change) error {
+	b, err := m.p.Network.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range cs {
+		c.put(b)
+	}
+	if err := b.Prepare(ctx); err != nil {
+		return errors.Join(err, b.Rollback(context.WithoutCancel(ctx)))
+	}
+	if _, err := b.Commit(ctx); err != nil {
+		return errors.Join(err, b.Rollback(context.WithoutCancel(ctx)))
+	}
+	return nil
+}
+
+func isItem(err error) bool {
+	var item *platform.ItemError
+	return errors.As(err, &item)
+}
+
+// A linkSetting is what an ACS wrote of a link, to be put back when the link
+// comes back. Zero values were never written.
+type linkSetting struct {
+	enable string // "true", "false", ""
+	mtu    uint32 // bytes; 0
+}
+
+var linkSettingParams = []datamodel.Param[linkSetting]{
+	{Name: "Enable", At: func(s *linkSetting) any { return &s.enable }, Access: datamodel.ReadWrite},
+	{Name: "MaxMTUSize", At: func(s *linkSetting) any { return &s.mtu }, Access: datamodel.ReadWrite},
+}
+
+// A linkChange is what is to be changed of a link; nil means left alone.
+type linkChange struct {
+	enable *bool
+	mtu    *uint32
+}
+
+// stageLink enlists a change of the link called name.
+func (m *Model) stageLink(ctx context.Context, tx *datamodel.Tx, name string, want linkChange) error {
+	l, _, err := linkNamed(ctx, m.p, name)
+	if err != nil {
+		return err
+	}
+	if err := m.keepLink(ctx, tx, name, want); err != nil {
+		return err
+	}
+	b, err := m.network(ctx, tx)
+	if err != nil {
+		return err
+	}
+	// What two objects say alike of one link is asked for twice, which harms nothing.
+	if want.mtu != nil && *want.mtu != l.MTU {
+		b.add(change{Link: name, MTU: *want.mtu}, change{Link: name, MTU: l.MTU}, tx.Path("MaxMTUSize"))
+	}
+	if want.enable != nil && *want.enable != l.Enabled {
+		b.add(change{Link: name, Enabled: want.enable}, change{Link: name, Enabled: &l.Enabled}, tx.Path("Enable"))
+	}
+	return nil
+}
+
+// linkEdits collects what one transaction changes of links, so that two
+// objects of one link (IP.Interface, Ethernet.Interface) neither overwrite each
+// other's half of the kept row nor contradict each other unheard.
+type linkEdits struct {
+	kept   map[string]linkSetting
+	enable map[string]bool
+}
+
+// Prepare, Commit and Rollback make it a participant that does nothing: it
+// lives as long as the transaction.
+func (*linkEdits) Prepare(context.Context) error        { return nil }
+func (*linkEdits) Commit(context.Context) (bool, error) { return false, nil }
+func (*linkEdits) Rollback(context.Context) error       { return nil }
+
+var errContradiction = errors.New("another parameter of the same request says the opposite of this link")
+
+func (m *Model) keepLink(ctx context.Context, tx *datamodel.Tx, name string, want linkChange) error {
+	edits, err := datamodel.Enlist(tx, "link edits", func() (*linkEdits, error) {
+		return &linkEdits{map[string]linkSetting{}, map[string]bool{}}, nil
+	})
+	if err != nil {
+		return err
+	}
+	at := []datamodel.Key{name}
+	s, have := edits.kept[name]
+	if !have {
+		s, err = m.links.Load(ctx, at)
+		if err != nil && !errors.Is(err, datamodel.ErrGone) {
+			return err
+		}
+		have = err == nil
+	}
+	c := datamodel.Change[linkSetting]{New: &s}
+	if was := s; have {
+		c.Old = &was
+	}
+	if want.enable != nil {
+		if said, ok := edits.enable[name]; ok && said != *want.enable {
+			return &datamodel.FieldError{Name: "Enable", Err: errContradiction}
+		}
+		edits.enable[name] = *want.enable
+		s.enable = strconv.FormatBool(*want.enable)
+	}
+	if want.mtu != nil {
+		s.mtu = *want.mtu
+	}
+	edits.kept[name] = s
+	return m.links.Stage(ctx, tx, at, c)
+}

@@ -1,0 +1,166 @@
+// What the forwarding tables of both families have in common. The system's
+// routes are streamed: ten thousand of them cost no more than one, and only
+// the few that are ours are held.
+
+package tr181
+
+import (
+	"context"
+	"iter"
+	"net/netip"
+	"strconv"
+
+	"gatehouse/datamodel"
+	"gatehouse/platform"
+)
+
+// sameRoute says whether the system's route is the kept one. Where ours names
+// no gateway or link, the system has found one.
+func sameRoute(kept, has platform.Route) bool {
+	return kept.Dest.IsValid() && kept.Dest == has.Dest && kernelMetric(kept) == kernelMetric(has) &&
+		(!kept.Gateway.IsValid() || kept.Gateway == has.Gateway.WithZone("")) &&
+		(kept.Link == "" || kept.Link == has.Link)
+}
+
+// kernelMetric is what the kernel makes of a metric: where none is given, 0
+// for IPv4 and 1024 for IPv6.
+func kernelMetric(r platform.Route) int32 {
+	switch {
+	case r.Metric > 0:
+		return r.Metric
+	case r.Dest.Addr().Is6():
+		return 1024
+	}
+	return 0
+}
+
+// routeKey names a route of the system.
+func routeKey(r platform.Route) datamodel.Key {
+	return r.Dest.String() + " via " + r.Gateway.WithZone("").String() + " dev " + r.Link + " metric " + strconv.Itoa(int(r.Metric))
+}
+
+// mergedRoutes yields the kept rows and, but for their equals, the routes of
+// the system. route tells what a kept row asks of the system (invalid: nothing
+// yet) and whether it is on.
+func mergedRoutes[T any](has iter.Seq2[platform.Route, error], kept iter.Seq2[datamodel.Row[T], error],
+	route func(*T) (platform.Route, bool), status func(*T) *string, system func(platform.Route) T,
+) iter.Seq2[datamodel.Row[T], error] {
+	return func(yield func(datamodel.Row[T], error) bool) {
+		var ours []datamodel.Row[T]
+		for row, err := range kept {
+			if err != nil {
+				yield(row, err)
+				return
+			}
+			ours = append(ours, row)
+		}
+		for i := range ours {
+			*status(&ours[i].Value) = routeStatus(route(&ours[i].Value))
+		}
+		for r, err := range has {
+			if err != nil {
+				yield(datamodel.Row[T]{}, lacking(err))
+				return
+			}
+			claimed := false
+			for i := range ours {
+				if want, on := route(&ours[i].Value); on && sameRoute(want, r) {
+					*status(&ours[i].Value), claimed = "Enabled", true
+				}
+			}
+			if !claimed && !yield(datamodel.Row[T]{Key: routeKey(r), Value: system(r)}, nil) {
+				return
+			}
+		}
+		for _, row := range ours {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// routeStatus is the Status of a kept route that the system does not have.
+func routeStatus(want platform.Route, on bool) string {
+	switch {
+	case !on:
+		return "Disabled"
+	case !want.Dest.IsValid() || !want.Gateway.IsValid() && want.Link == "":
+		return "Error_Misconfigured"
+	}
+	return "Error"
+}
+
+// stageRoute enlists the way from old to next, either of which may be invalid:
+// there is none. What the system lost by itself is not deleted, what it
+// already has is not added.
+func (m *Model) stageRoute(ctx context.Context, tx *datamodel.Tx, old, next platform.Route, blame string) error {
+	if old == next {
+		return nil
+	}
+	was, err := m.hasRoute(ctx, old)
+	if err != nil {
+		return err
+	}
+	there, err := m.hasRoute(ctx, next)
+	if err != nil {
+		return err
+	}
+	b, err := m.network(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if was != nil {
+		b.add(change{Route: was, Delete: true}, change{Route: was}, tx.Path(blame))
+	}
+	if complete(next) && (there == nil || was != nil && *there == *was) {
+		b.add(change{Route: &next}, change{Route: &next, Delete: true}, tx.Path(blame))
+	}
+	return nil
+}
+
+// complete says whether a route can be asked for at all.
+func complete(r platform.Route) bool {
+	return r.Dest.IsValid() && (r.Gateway.IsValid() || r.Link != "")
+}
+
+// hasRoute returns the system's equal of a kept route, or nil.
+func (m *Model) hasRoute(ctx context.Context, want platform.Route) (*platform.Route, error) {
+	if !complete(want) {
+		return nil, nil
+	}
+	for r, err := range m.p.Routes.Routes(ctx, want.Dest.Addr().Is6()) {
+		if err != nil {
+			return nil, lacking(err)
+		}
+		if sameRoute(want, r) {
+			return &r, nil
+		}
+	}
+	return nil, nil
+}
+
+// linkOf is the link that the IP interface r stands for.
+func linkOf(r datamodel.Ref) string {
+	if len(r.At) != 1 {
+		return ""
+	}
+	return r.At[0]
+}
+
+// addrOf parses an address that may be empty.
+func addrOf(s string) netip.Addr {
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.IsUnspecified() {
+		return netip.Addr{}
+	}
+	return a
+}
+
+// keptRows are the rows that we keep, if we keep any.
+func keptRows[T any](ctx context.Context, k *datamodel.Kept[T], parent []datamodel.Key) iter.Seq2[datamodel.Row[T], error] {
+	if k == nil {
+		return func(func(datamodel.Row[T], error) bool) {}
+	}
+	return k.Rows(ctx, parent)
+}
