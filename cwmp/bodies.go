@@ -4,7 +4,6 @@ package cwmp
 // watches that the other side keeps moving.
 
 import (
-	"bufio"
 	"bytes"
 	"compress/flate"
 	"compress/gzip"
@@ -66,12 +65,13 @@ func (c *Client) encodeBody(body *Body) (codedBody, error) {
 func (c *Client) readBody(resp *http.Response, w *watchdog) ([]byte, error) {
 	// Bodies of redirects and refusals are read for the connection's sake only.
 	good := resp.StatusCode >= 200 && resp.StatusCode <= 299
+	w.reading()
 	raw, err := readAll(w.reader(resp.Body), c.MaxReply)
 	if !good {
 		return raw, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the reply broke off: %w", err)
 	}
 	return decodeBody(resp.Header.Get("Content-Encoding"), raw, c.MaxReply)
 }
@@ -127,10 +127,12 @@ type watchdog struct {
 	last     *time.Timer
 }
 
-// errSilent is the cause of a cancelled exchange.
+// A silentError is the cause of an exchange that the watchdog has ended.
 type silentError struct{ after time.Duration }
 
-func (e silentError) Error() string { return fmt.Sprintf("the ACS is silent for %s", e.after) }
+func (e silentError) Error() string {
+	return fmt.Sprintf("the ACS has not answered within %s", e.after)
+}
 
 // Timeout makes it a net.Error of its kind.
 func (e silentError) Timeout() bool { return true }
@@ -148,6 +150,11 @@ func watch(ctx context.Context, patience time.Duration) (context.Context, *watch
 
 // progress says that something moved.
 func (w *watchdog) progress() { w.timer.Reset(w.patience) }
+
+// reading says that the answer begins to arrive.
+func (w *watchdog) reading() {
+	w.last = time.AfterFunc(10*w.patience, func() { w.cancel(silentError{10 * w.patience}) })
+}
 
 func (w *watchdog) stop() {
 	w.timer.Stop()
@@ -167,7 +174,7 @@ func (w *watchdog) cause(ctx context.Context, err error) error {
 }
 
 // reader watches over a stream, ours or theirs.
-func (w *watchdog) reader(r io.Reader) io.ReadCloser { return &watched{r: bufio.NewReader(r), w: w} }
+func (w *watchdog) reader(r io.Reader) io.ReadCloser { return &watched{r: r, w: w} }
 
 type watched struct {
 	r io.Reader

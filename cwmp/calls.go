@@ -174,7 +174,7 @@ func (GetRPCMethods) write(context.Context, *writer) error { return nil }
 
 func (c TransferComplete) write(_ context.Context, w *writer) error {
 	w.text("CommandKey", c.CommandKey)
-	w.faultStruct("FaultStruct", c.Fault)
+	w.transferFault(c.Fault)
 	w.time("StartTime", c.StartTime)
 	w.time("CompleteTime", c.CompleteTime)
 	return nil
@@ -187,7 +187,7 @@ func (c AutonomousTransferComplete) write(_ context.Context, w *writer) error {
 	w.text("FileType", c.FileType)
 	w.int("FileSize", int64(c.FileSize))
 	w.text("TargetFileName", c.TargetFileName)
-	w.faultStruct("FaultStruct", c.Fault)
+	w.transferFault(c.Fault)
 	w.time("StartTime", c.StartTime)
 	w.time("CompleteTime", c.CompleteTime)
 	return nil

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"time"
 
 	"gatehouse/internal/digest"
@@ -68,6 +69,7 @@ type Client struct {
 	jar       jar
 	auth      map[origin]*digest.Client
 	plain     bool // the ACS does not take our content coding
+	warned    bool // of a password in clear
 	chains    []chain
 	local     net.Addr
 	remote    net.Addr
@@ -79,7 +81,16 @@ func (c *Client) String() string { return "CWMP client for " + c.URL }
 // An origin is what credentials belong to.
 type origin struct{ scheme, host string }
 
-func originOf(u *url.URL) origin { return origin{u.Scheme, u.Host} }
+func originOf(u *url.URL) origin {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	return origin{u.Scheme, net.JoinHostPort(strings.ToLower(u.Hostname()), port)}
+}
 
 // LocalAddr returns our address on the last connection, nil before the first:
 // the address to put into ConnectionRequestURL.
@@ -105,15 +116,17 @@ func (c *Client) Exchange(ctx context.Context, body *Body) ([]byte, error) {
 	if err := c.start(); err != nil {
 		return nil, err
 	}
-	challenges, redirects := 0, 0
-	for {
-		coded, err := c.encodeBody(body)
-		if err != nil {
-			return nil, err
-		}
+	coded, err := c.encodeBody(body)
+	if err != nil {
+		return nil, err
+	}
+	for challenges, redirects := 0, 0; ; {
 		reply, err := c.roundTrip(ctx, coded)
 		if err != nil {
 			return nil, err
+		}
+		if reply.status != http.StatusUnauthorized {
+			c.accepted(reply)
 		}
 		switch s := reply.status; {
 		case s == http.StatusUnauthorized:
@@ -133,10 +146,11 @@ func (c *Client) Exchange(ctx context.Context, body *Body) ([]byte, error) {
 		case s == http.StatusUnsupportedMediaType && coded.coding != "":
 			c.log().Info("the ACS does not take compressed requests", "coding", coded.coding)
 			c.plain = true
+			coded, _ = c.encodeBody(body) // plain now: cannot fail
 		case s < 200 || s > 299:
 			return nil, reply.error(nil)
 		default:
-			return reply.body, c.accepted(reply)
+			return reply.body, nil
 		}
 	}
 }
@@ -217,12 +231,12 @@ func (c *Client) challenged(r *reply) error {
 	return nil
 }
 
-// accepted takes what a good answer says about authentication.
-func (c *Client) accepted(r *reply) error {
+// accepted takes what an answer says about authentication. A wrong rspauth is
+// no reason to stop: whoever wants to pass for the ACS just leaves it out.
+func (c *Client) accepted(r *reply) {
 	if err := c.credentials().Info(r.header); err != nil {
-		return fmt.Errorf("the ACS does not know our password: %w", err)
+		c.log().Warn("the ACS does not prove that it knows our password", "error", err)
 	}
-	return nil
 }
 
 // redirect follows a Location for the rest of the session (TR-069 3.4.2).
@@ -319,6 +333,10 @@ func (c *Client) request(ctx context.Context, b codedBody, w *watchdog) (*http.R
 	}
 	if auth != "" {
 		req.Header["Authorization"] = []string{auth}
+	}
+	if c.target.Scheme == "http" && strings.HasPrefix(auth, "Basic ") && !c.warned {
+		c.warned = true
+		c.log().Warn("the ACS wants our password in clear", "host", c.target.Host)
 	}
 	return req, nil
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -119,7 +120,7 @@ func (c *Client) explain(err error) error {
 		authority x509.UnknownAuthorityError
 		host      x509.HostnameError
 		invalid   x509.CertificateInvalidError
-		alert     tls.AlertError
+		remote    *net.OpError
 		record    tls.RecordHeaderError
 	)
 	problem := ""
@@ -135,8 +136,8 @@ func (c *Client) explain(err error) error {
 		problem = whyInvalid(invalid)
 	case errors.As(err, &verify):
 		problem = "the certificate is not good: " + verify.Err.Error()
-	case errors.As(err, &alert):
-		problem = "the ACS refuses the handshake: " + alert.Error()
+	case errors.As(err, &remote) && remote.Op == "remote error":
+		problem = "the ACS refuses the handshake: " + remote.Err.Error()
 	case errors.As(err, &record):
 		problem = "the ACS does not speak TLS there: " + record.Msg
 	default:

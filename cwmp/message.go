@@ -76,7 +76,7 @@ type message interface {
 
 // encode makes the envelope of a message; errors are those of its lists.
 func encode(ctx context.Context, d dialect, h header, m message, limit int) (*Body, error) {
-	w := &writer{limit: limit}
+	w := &writer{limit: limit, minor: d.minor}
 	w.begin(d, h)
 	w.open("cwmp:" + m.Method())
 	if err := m.write(ctx, w); err != nil {

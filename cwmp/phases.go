@@ -38,6 +38,8 @@ type run struct {
 // session ended as it should (TR-069 3.7.1.4); the Report is good either way.
 func (s *Session) Run(ctx context.Context) (Report, error) {
 	defer s.Exchange.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	r := &run{Session: s, limit: s.MaxAnswer, log: s.Log}
 	if r.limit <= 0 {
 		r.limit = defaultMaxAnswer
@@ -135,6 +137,10 @@ func (r *run) repeat(ctx context.Context, c Call, id string, body *Body) (*envel
 		}
 		if e.id != "" && strings.TrimSpace(e.id) != id {
 			return nil, fmt.Errorf("%w: %s with ID %.40q, ours is %q", ErrUnexpected, e.name(), e.id, id)
+		}
+		if e.unknown != "" {
+			// There is no way to refuse an answer.
+			r.log.Warn("the ACS sent a header that we do not understand", "header", truncate(e.unknown, 80))
 		}
 		if e.fault {
 			if f := decodeFault(e); f.Code != FaultACSRetryRequest {

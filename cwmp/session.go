@@ -15,7 +15,7 @@ import (
 type Exchanger interface {
 	// Exchange sends body (nil: nothing, the "empty POST") and returns the
 	// answer, empty when the ACS has nothing to say. It may read body several
-	// times, and not after it has returned. Exchanges follow each other.
+	// times. Exchanges follow each other.
 	Exchange(ctx context.Context, body *Body) ([]byte, error)
 	// Close ends the connection. The session calls it once, at its end.
 	Close() error

@@ -28,6 +28,7 @@ type writer struct {
 	list  *spool
 	split int
 	limit int // bytes the spool may take
+	minor int // of the CWMP version
 }
 
 func (w *writer) raw(s string)     { w.b = append(w.b, s...) }
@@ -83,7 +84,7 @@ func (w *writer) strings(name string, list []string) {
 	w.close(name)
 }
 
-// faultStruct writes the FaultStruct of a TransferComplete; nil is success.
+// faultStruct writes how a transfer or an operation ended; nil is success.
 func (w *writer) faultStruct(name string, f *Fault) {
 	w.open(name)
 	if f == nil {
@@ -93,6 +94,24 @@ func (w *writer) faultStruct(name string, f *Fault) {
 		w.text("FaultString", truncate(f.text(), 256))
 	}
 	w.close(name)
+}
+
+// transferFault is faultStruct with the codes that a TransferComplete may
+// carry: few, and in CWMP 1.0 fewer (its schema; TR-069 A.3.3.2).
+func (w *writer) transferFault(f *Fault) {
+	if f != nil {
+		c := *f
+		switch code := f.Code; {
+		case code >= 9010 && code <= 9012, code == FaultRequestDenied, code == FaultInternalError, code >= 9800 && code <= 9899:
+		case code >= 9014 && code <= 9020 && w.minor > 0, code >= 9033 && code <= 9799:
+		case code >= 9013 && code <= 9020:
+			c.Code, c.Message = FaultTransfer, f.text()
+		default:
+			c.Code, c.Message = FaultInternalError, f.text()
+		}
+		f = &c
+	}
+	w.faultStruct("FaultStruct", f)
 }
 
 // truncate cuts s to n characters.
