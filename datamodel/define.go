@@ -5,6 +5,7 @@ package datamodel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"reflect"
@@ -41,6 +42,7 @@ type object struct {
 	canStage bool
 	canLoad  bool
 	canKeys  bool
+	canRows  bool
 	inform   bool
 	alias    int // index of the Alias parameter, -1
 	enable   int // index of the Enable parameter, -1
@@ -99,6 +101,9 @@ func (d *decl[T]) at(row any, i int) any { return d.params[i].At(row.(*T)) }
 func (d *decl[T]) each(ctx context.Context, parent []Key, f func(Key, any) bool) error {
 	lent := new(T)
 	for row, err := range d.src.Rows(ctx, parent) {
+		if errors.Is(err, ErrGone) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -164,7 +169,7 @@ func Define[T any](path string, params []Param[T], src Source[T]) Object {
 	o := &object{
 		path: path, kinds: make([]kind, len(params)), table: strings.HasSuffix(path, ".{i}."),
 		volatile: src.Volatile, extends: src.Extends, canStage: src.Stage != nil,
-		canLoad: src.Load != nil, canKeys: src.Keys != nil, alias: -1, enable: -1,
+		canLoad: src.Load != nil, canKeys: src.Keys != nil, canRows: src.Rows != nil, alias: -1, enable: -1,
 		rename: src.Rename, unique: src.Unique, topics: src.Topics, rows: d,
 	}
 	o.canAdd = o.table && src.New != nil && !(src.Extends && src.Rows == nil)
@@ -194,6 +199,7 @@ func (o *object) finish(readOnly, without []string) {
 		o.broken("has New, but no Stage")
 	}
 	seen := make(map[string]bool, len(o.kinds))
+	o.groups()
 	for i := range o.kinds {
 		p := o.rows.param(i)
 		if !validName(p.name) || seen[p.name] {
@@ -220,6 +226,24 @@ func (o *object) finish(readOnly, without []string) {
 				o.broken("%q is named, but not declared", name)
 			}
 		}
+	}
+}
+
+// groups sees that the parameters of a fixed sub-object stand together.
+func (o *object) groups() {
+	done := make(map[string]bool)
+	last := ""
+	for i := range o.kinds {
+		name := o.rows.name(i)
+		for j := range len(name) {
+			if sub := name[:j+1]; name[j] == '.' && !strings.HasPrefix(last, sub) {
+				if done[sub] {
+					o.broken("%s stands apart from the others of %s", name, sub)
+				}
+				done[sub] = true
+			}
+		}
+		last = name
 	}
 }
 

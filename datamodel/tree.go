@@ -1,12 +1,17 @@
 package datamodel
 
-// The tree: an immutable schema behind one atomic pointer.
+// The tree: an immutable schema behind one atomic pointer, the instance
+// numbers, and the lock of the one transaction.
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
 )
 
 // A Backing keeps one small text: *store.File is one. Load returns an error
@@ -24,109 +29,190 @@ type Options struct {
 	MemoBytes int // cap of what one request keeps by Once; 0: 256 KiB
 }
 
-// A Tree is the data model.
-type Tree struct{ o Options }
-
-// New returns an empty tree. It reads the numbers given so far.
-func New(o Options) (*Tree, error) { return &Tree{o: o}, nil }
-
-var errSoon = errors.New("the engine lands within the half hour")
-
-// Add puts objects into the tree, all or none, and returns what takes them
-// out again (once; more calls do nothing). A transaction that is under way
-// keeps the schema it began with.
-func (t *Tree) Add(objs ...Object) (remove func(), err error) { return func() {}, nil }
-
-// ReadOptions say how a Reader reads.
-type ReadOptions struct {
-	Aliases     bool                         // names below what the caller wrote carry aliases (InstanceMode InstanceAlias)
-	Secrets     bool                         // show Hidden parameters (for the process itself, never for a peer)
-	Unavailable func(path string, err error) // called for what is left out; nil: logged
+// A Tree is the data model. All its methods may be called at the same time.
+type Tree struct {
+	o       Options
+	schema  atomic.Pointer[node]
+	adding  sync.Mutex
+	numbers *numbers
+	write   chan struct{} // capacity 1: held for a whole transaction
 }
 
-// A Reader reads the tree, or a transaction, with options.
-type Reader struct{}
-
-// Reader returns a reader of what is committed.
-func (t *Tree) Reader(o ReadOptions) *Reader { return &Reader{} }
-
-// An Item is a parameter and its value.
-type Item struct {
-	Name           string
-	Value          string // canonical text
-	Type           Type
-	Access         Access
-	Notify         Notify
-	Hidden, Inform bool
+// New returns an empty tree. It reads the numbers given so far, and fails when
+// they cannot be read; damaged lines are logged and left out.
+func New(o Options) (*Tree, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	t := &Tree{o: o, numbers: newNumbers(), write: make(chan struct{}, 1)}
+	t.schema.Store(&node{name: "Device", path: Root})
+	return t, t.loadNumbers()
 }
 
-// A Name is one line of a GetParameterNames answer.
-type Name struct {
-	Path     string // an object's ends in a dot
-	Writable bool   // a parameter can be set, a table added to, an instance deleted
-	Object   bool
-	Type     Type // of a parameter
+// Add puts objects into the tree, all or none, in any order, and returns what
+// takes them out again (once; more calls do nothing). Walks and transactions
+// that are under way keep the schema they began with.
+func (t *Tree) Add(objs ...Object) (remove func(), err error) {
+	t.adding.Lock()
+	defer t.adding.Unlock()
+	root, err := graft(t.schema.Load(), objs)
+	if err != nil {
+		return nil, err
+	}
+	t.schema.Store(root)
+	objs = slices.Clone(objs)
+	return sync.OnceFunc(func() { t.remove(objs) }), nil
 }
 
-// Values yields the parameters at or below path, streaming.
-func (r *Reader) Values(ctx context.Context, path string) iter.Seq2[Item, error] {
-	return func(yield func(Item, error) bool) { yield(Item{}, errSoon) }
+func (t *Tree) remove(objs []Object) {
+	t.adding.Lock()
+	defer t.adding.Unlock()
+	root := t.schema.Load()
+	for _, o := range objs {
+		root = root.without(o.def)
+	}
+	t.schema.Store(root)
 }
 
-// Names yields what GetParameterNames asks for (cwmp.md §9); ErrArguments for
-// a full name with nextLevel.
-func (r *Reader) Names(ctx context.Context, path string, nextLevel bool) iter.Seq2[Name, error] {
-	return func(yield func(Name, error) bool) { yield(Name{}, errSoon) }
+// Objects yields the declarations in the tree, parents before children.
+func (t *Tree) Objects() iter.Seq[Object] {
+	return func(yield func(Object) bool) { t.schema.Load().each(yield) }
 }
 
-// Get returns one parameter.
-func (r *Reader) Get(ctx context.Context, path string) (Item, error) { return Item{}, errSoon }
-
-// Inform yields the parameters that go into every Inform.
-func (r *Reader) Inform(ctx context.Context) iter.Seq2[Item, error] {
-	return func(yield func(Item, error) bool) { yield(Item{}, errSoon) }
+func (n *node) each(yield func(Object) bool) bool {
+	if !n.visible() {
+		return true
+	}
+	ok := true
+	n.objects(func(o *object) bool {
+		ok = yield(Object{o})
+		return ok
+	})
+	for _, k := range n.kids {
+		ok = ok && k.each(yield)
+	}
+	return ok
 }
 
-// Values is Reader(ReadOptions{}).Values.
-func (t *Tree) Values(ctx context.Context, path string) iter.Seq2[Item, error] {
-	return t.Reader(ReadOptions{}).Values(ctx, path)
+// Concerns reports whether a hint about topic may mean a change of the
+// parameter at path, or of anything below the partial path. Instances are not
+// looked up.
+func (t *Tree) Concerns(path string, topic Topic) bool {
+	p, err := parsePath(path)
+	if err != nil {
+		return false
+	}
+	return t.schema.Load().concerns(p.segs, p.partial, topic)
 }
 
-// Names is Reader(ReadOptions{}).Names.
-func (t *Tree) Names(ctx context.Context, path string, nextLevel bool) iter.Seq2[Name, error] {
-	return t.Reader(ReadOptions{}).Names(ctx, path, nextLevel)
-}
-
-// Inform is Reader(ReadOptions{}).Inform.
-func (t *Tree) Inform(ctx context.Context) iter.Seq2[Item, error] {
-	return t.Reader(ReadOptions{}).Inform(ctx)
+func (n *node) concerns(want []seg, partial bool, topic Topic) bool {
+	hit := false
+	n.objects(func(o *object) bool {
+		hit = o.wants(want, partial) && slices.Contains(o.topics, topic)
+		return !hit
+	})
+	for _, k := range n.kids {
+		switch {
+		case hit || !k.visible():
+		case len(want) == 0:
+			hit = k.concerns(nil, partial, topic)
+		case k.count != "" && !partial && k.count == want[0].rest:
+			hit = slices.Contains(k.obj.topics, topic)
+		case k.name == want[0].name && (partial || len(want) > 1):
+			rest := want[1:]
+			if k.table && len(rest) > 0 {
+				rest = rest[1:]
+			}
+			hit = k.concerns(rest, partial, topic)
+		}
+	}
+	return hit
 }
 
 // Describe says what is known of the parameter or object at path without
-// reading it, and that the instances on the way are there.
-func (t *Tree) Describe(ctx context.Context, path string) (Info, error) { return Info{}, errSoon }
+// reading it, and that the instances on the way are there. The path in the
+// answer is numbered.
+func (t *Tree) Describe(ctx context.Context, path string) (Info, error) {
+	v := t.view(nil)
+	p, err := parsePath(path)
+	if err != nil {
+		return Info{}, err
+	}
+	ctx = t.ensureMemo(ctx)
+	s, err := v.locate(ctx, p, nil)
+	if err != nil {
+		return Info{}, blamePath(path, err)
+	}
+	if !s.n.table && s.n.obj != nil {
+		if err := v.present(ctx, s); err != nil {
+			return Info{}, notThere(path, err)
+		}
+	}
+	switch {
+	case len(s.want) == 0:
+		info := Info{Path: s.prefix, Object: true}
+		info.Writable = s.n.obj != nil && s.n.obj.canAdd
+		if s.n.obj != nil {
+			info.Topics = s.n.obj.topics
+		}
+		return info, nil
+	case p.partial:
+		return Info{Path: s.prefix + s.want[0].rest, Object: true, Topics: s.n.obj.topics}, nil
+	}
+	if k := s.n.counted(s.want[0].rest); k != nil {
+		return Info{Path: s.prefix + k.count, Type: UnsignedInt, Topics: k.obj.topics}, nil
+	}
+	o, i := s.n.param(s.want[0].rest)
+	return o.info(s.prefix, i), nil
+}
 
-// Objects yields the declarations in the tree.
-func (t *Tree) Objects() iter.Seq[Object] { return func(func(Object) bool) {} }
+// counted returns the table whose count is called name.
+func (n *node) counted(name string) *node {
+	for _, k := range n.kids {
+		if k.count != "" && k.count == name {
+			return k
+		}
+	}
+	return nil
+}
 
-// Concerns reports whether a hint about topic may mean a change of the
-// parameter at path, or below the partial path.
-func (t *Tree) Concerns(path string, topic Topic) bool { return false }
+func (n *node) has(name string) bool {
+	_, i := n.param(name)
+	return i >= 0
+}
 
-// Sync puts the instance numbers given since the last Sync on disk. Callers
-// call it before they tell anybody the numbers.
-func (t *Tree) Sync() error { return nil }
+// param returns the declaration of a parameter; the index is -1 without one.
+func (n *node) param(name string) (*object, int) {
+	var in *object
+	at := -1
+	n.objects(func(o *object) bool {
+		for i := range o.kinds {
+			if o.kinds[i].typ != 0 && o.rows.name(i) == name {
+				in, at = o, i
+				return false
+			}
+		}
+		return true
+	})
+	return in, at
+}
 
-// WithMemo returns a context in which Once remembers, up to the tree's cap.
-// Readers make one of their own for each call that has none.
-func (t *Tree) WithMemo(ctx context.Context) context.Context { return ctx }
+// blamePath puts path on an error that carries none.
+func blamePath(path string, err error) error {
+	if _, ok := err.(*ParamError); ok {
+		return err
+	}
+	return &ParamError{path, err}
+}
 
-// WithMemo is Tree.WithMemo with the default cap.
-func WithMemo(ctx context.Context) context.Context { return ctx }
+// notThere is blamePath for an error of a source about a row that was named.
+func notThere(path string, err error) error {
+	if errors.Is(err, ErrGone) {
+		return noName(path, "no longer there")
+	}
+	return blamePath(path, err)
+}
 
-// Once calls load once per key and request (WithMemo), and remembers what it
-// returned if size says that it fits under the cap; larger values are returned
-// to those who wait, and forgotten. An error is remembered, too.
-func Once[V any](ctx context.Context, key any, size func(V) int, load func(context.Context) (V, error)) (V, error) {
-	return load(ctx)
+func noName(path, format string, args ...any) error {
+	return &ParamError{path, fmt.Errorf("%w: %s", ErrNoName, fmt.Sprintf(format, args...))}
 }

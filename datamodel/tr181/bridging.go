@@ -1,3 +1,5 @@
+// Device.Bridging.: bridges and their ports, read-only.
+
 package tr181
 
 import (

@@ -1,3 +1,5 @@
+// Device.: the root object.
+
 package tr181
 
 import (

@@ -1,3 +1,5 @@
+// Device.DeviceInfo.: identity, and what else the object itself holds.
+
 package tr181
 
 import (

@@ -1,3 +1,5 @@
+// Device.DeviceInfo.VendorLogFile. and SupportedDataModel.
+
 package tr181
 
 import (

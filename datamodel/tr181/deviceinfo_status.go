@@ -1,3 +1,5 @@
+// Device.DeviceInfo.MemoryStatus., ProcessStatus. and TemperatureStatus.
+
 package tr181
 
 import (

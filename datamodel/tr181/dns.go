@@ -1,3 +1,5 @@
+// Device.DNS.: the system's resolver, read-only.
+
 package tr181
 
 import (

@@ -1,3 +1,5 @@
+// Device.Ethernet.: ports, data links and VLAN terminations.
+
 package tr181
 
 import (

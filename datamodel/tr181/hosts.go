@@ -1,3 +1,5 @@
+// Device.Hosts.: the hosts of the local network and their addresses.
+
 package tr181
 
 import (

@@ -1,3 +1,5 @@
+// Device.ManagementServer.InformParameter.: what else goes into Informs.
+
 package tr181
 
 import (

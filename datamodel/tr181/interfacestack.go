@@ -1,3 +1,5 @@
+// Device.InterfaceStack.: the layers of all interface objects as pairs.
+
 package tr181
 
 import (

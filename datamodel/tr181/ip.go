@@ -1,3 +1,5 @@
+// Device.IP.: the object itself; its tables are in ip_*.go.
+
 package tr181
 
 import (

@@ -1,3 +1,5 @@
+// Device.IP.Interface.
+
 package tr181
 
 import (

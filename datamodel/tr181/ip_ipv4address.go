@@ -1,3 +1,5 @@
+// Device.IP.Interface.{i}.IPv4Address.
+
 package tr181
 
 import (

@@ -1,3 +1,5 @@
+// Device.IP.Interface.{i}.IPv6Address.
+
 package tr181
 
 import (

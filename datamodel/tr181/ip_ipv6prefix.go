@@ -1,3 +1,5 @@
+// Device.IP.Interface.{i}.IPv6Prefix.
+
 package tr181
 
 import (

@@ -1,3 +1,5 @@
+// Device.ManagementServer.: the object itself.
+
 package tr181
 
 import (

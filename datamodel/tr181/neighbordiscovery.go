@@ -1,3 +1,5 @@
+// Device.NeighborDiscovery.: RFC 4861 per link, read-only.
+
 package tr181
 
 import (

@@ -1,3 +1,5 @@
+// Device.Routing.Router.: the main routing table; its routes are in routing_*.go.
+
 package tr181
 
 import (

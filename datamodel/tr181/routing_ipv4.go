@@ -1,3 +1,5 @@
+// Device.Routing.Router.{i}.IPv4Forwarding.
+
 package tr181
 
 import (

@@ -1,3 +1,5 @@
+// Device.Routing.Router.{i}.IPv6Forwarding.
+
 package tr181
 
 import (

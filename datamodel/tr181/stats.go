@@ -1,3 +1,5 @@
+// Stats. of the interface objects: one declaration, used below each of them.
+
 package tr181
 
 import (

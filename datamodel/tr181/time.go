@@ -1,3 +1,5 @@
+// Device.Time.: the clock and the time client, read-only.
+
 package tr181
 
 import (

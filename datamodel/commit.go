@@ -1,0 +1,211 @@
+package datamodel
+
+// The commit rule: validate everything, stage, prepare everybody, journal,
+// commit, and roll back in reverse if anybody refuses. It is compensation, not
+// atomicity: another process may see the middle of it.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// An Action is what is left to do after the session: reload a service.
+type Action struct {
+	Name string
+	Run  func(context.Context) error
+}
+
+// A Result is what Commit leaves behind.
+type Result struct {
+	Deferred bool     // committed, but not yet in effect (Status 1)
+	After    []Action // one for each name, in the order in which they were asked for
+}
+
+// DryRun checks, stages and prepares, then aborts.
+func (tx *Tx) DryRun(ctx context.Context) error {
+	if tx.done {
+		return errors.New("datamodel: the transaction has ended")
+	}
+	defer tx.Abort()
+	ctx = tx.callback(ctx)
+	defer forgetAll(ctx)
+	err := tx.prepare(ctx)
+	return errors.Join(err, tx.rollback(ctx))
+}
+
+// Commit makes the changes, or none, and ends the transaction either way. A
+// refusal is Errors where it can be laid on parameters. New instance numbers
+// are on disk when it returns.
+func (tx *Tx) Commit(ctx context.Context) (Result, error) {
+	if tx.done {
+		return Result{}, errors.New("datamodel: the transaction has ended")
+	}
+	defer tx.Abort()
+	ctx = tx.callback(ctx)
+	defer forgetAll(ctx)
+	if err := tx.prepare(ctx); err != nil {
+		return Result{}, tx.undo(ctx, err)
+	}
+	deferred, err := tx.commit(ctx)
+	if err != nil {
+		return Result{}, tx.undo(ctx, err)
+	}
+	return Result{Deferred: deferred, After: tx.after}, nil
+}
+
+// undo rolls everybody back, and keeps err the error it was.
+func (tx *Tx) undo(ctx context.Context, err error) error {
+	if also := tx.rollback(ctx); also != nil {
+		tx.t.o.Log.Error("rolling back failed", "err", also, "after", err)
+	}
+	return err
+}
+
+func (tx *Tx) rollback(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	var errs []error
+	for _, j := range slices.Backward(tx.join) {
+		errs = append(errs, j.p.Rollback(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// prepare goes as far as one can go without changing anything.
+func (tx *Tx) prepare(ctx context.Context) error {
+	var errs Errors
+	for _, e := range tx.order {
+		errs = append(errs, tx.validate(ctx, e)...)
+	}
+	if errs != nil {
+		return errs
+	}
+	for _, e := range slices.Clone(tx.order) {
+		if !e.o.canStage {
+			continue // only its alias has changed
+		}
+		tx.staging = e
+		err := e.o.rows.stage(ctx, tx, e.at, e.old, e.new, e.set)
+		tx.staging = nil
+		if err != nil {
+			errs = append(errs, e.blame(err)...)
+		}
+	}
+	if errs != nil {
+		return errs
+	}
+	for _, j := range tx.join {
+		if err := j.p.Prepare(ctx); err != nil {
+			errs = append(errs, j.blame(err)...)
+		}
+	}
+	if errs != nil {
+		return errs
+	}
+	return nil
+}
+
+// commit is the part that changes things.
+func (tx *Tx) commit(ctx context.Context) (deferred bool, err error) {
+	undoNumbers := tx.renumber()
+	defer func() {
+		if err != nil {
+			undoNumbers()
+			if also := tx.t.Sync(); also != nil {
+				tx.t.o.Log.Error("instance numbers are not on disk", "err", also)
+			}
+		}
+	}()
+	if err := tx.t.Sync(); err != nil {
+		return false, err
+	}
+	journalled, err := tx.journal()
+	if err != nil {
+		return false, err
+	}
+	for _, j := range tx.join {
+		d, err := j.p.Commit(ctx)
+		if err != nil {
+			err = fmt.Errorf("commit: %w", err)
+			return false, tx.unjournal(ctx, journalled, err)
+		}
+		deferred = deferred || d
+	}
+	if journalled {
+		if err := tx.t.o.Journal.Save(nil); err != nil {
+			// A crash now would undo what we are about to call done.
+			return false, tx.unjournal(ctx, journalled, fmt.Errorf("journal: %w", err))
+		}
+	}
+	tx.forgetDeleted()
+	if err := tx.t.Sync(); err != nil {
+		tx.t.o.Log.Error("instance numbers are not on disk", "err", err)
+	}
+	return deferred, nil
+}
+
+// unjournal rolls back at once, and clears the journal only when that went
+// well: else Recover tries again at the next start. Commit's own rollback then
+// finds nothing left to do.
+func (tx *Tx) unjournal(ctx context.Context, journalled bool, err error) error {
+	also := tx.rollback(ctx)
+	tx.join = nil
+	if also != nil {
+		tx.t.o.Log.Error("rolling back failed", "err", also, "after", err)
+		return err
+	}
+	if journalled {
+		if also := tx.t.o.Journal.Save(nil); also != nil {
+			tx.t.o.Log.Error("the journal cannot be cleared", "err", also)
+		}
+	}
+	return err
+}
+
+// renumber binds the numbers of new rows, before any source can list them and
+// have them numbered anew; and writes aliases and new keys. It returns what
+// takes that back. The numbers themselves stay burnt.
+func (tx *Tx) renumber() (undo func()) {
+	var undos []func()
+	for _, r := range tx.rekeys {
+		a := tx.t.numbers
+		a.rekey(r.n.path, r.parent, r.old, r.new, r.n.volatile)
+		undos = append(undos, func() { a.rekey(r.n.path, r.parent, r.new, r.old, r.n.volatile) })
+	}
+	for _, e := range tx.order {
+		if e.new == nil || !e.o.table || e.o != e.n.obj {
+			continue
+		}
+		last := len(e.at) - 1
+		tab, key := tx.t.numbers.table(e.n, e.at[:last]), e.at[last]
+		for _, r := range tx.rekeys {
+			if r.n == e.n && r.old == key && slices.Equal(r.parent, e.at[:last]) {
+				key = r.new
+			}
+		}
+		if e.old == nil {
+			tab.bind(key, e.num)
+			undos = append(undos, func() { tab.drop(key) })
+		}
+		if e.alias != nil {
+			was := tab.aliasOf(key)
+			tab.setAlias(key, *e.alias)
+			undos = append(undos, func() { tab.setAlias(key, was) })
+		}
+	}
+	return func() {
+		for _, f := range slices.Backward(undos) {
+			f()
+		}
+	}
+}
+
+func (tx *Tx) forgetDeleted() {
+	for _, e := range tx.order {
+		if e.new == nil && e.o.table && e.o == e.n.obj {
+			last := len(e.at) - 1
+			tx.t.numbers.table(e.n, e.at[:last]).drop(e.at[last])
+		}
+	}
+}

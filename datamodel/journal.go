@@ -1,0 +1,109 @@
+package datamodel
+
+// The journal: how to undo the transaction under way, for the process that
+// starts after a crash in the middle of it.
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// A Durable participant can be undone by another process: name and data go
+// into the journal after everybody's Prepare and before the first Commit, and
+// are handed to the function of that name by Recover.
+//
+// A Durable whose commit is one atomic replacement says so by a method
+// Atomic() bool; alone in a transaction it needs no journal.
+type Durable interface {
+	Participant
+	Undo() (name string, data []byte)
+}
+
+type atomicDurable interface{ Atomic() bool }
+
+// journal writes how to undo what is about to be committed.
+func (tx *Tx) journal() (written bool, err error) {
+	if tx.t.o.Journal == nil {
+		return false, nil
+	}
+	if len(tx.join) == 1 {
+		if a, ok := tx.join[0].p.(atomicDurable); ok && a.Atomic() {
+			return false, nil
+		}
+	}
+	var b []byte
+	for _, j := range tx.join {
+		if d, ok := j.p.(Durable); ok {
+			name, data := d.Undo()
+			b = append(appendWord(b, name), ' ')
+			b = append(base64.StdEncoding.AppendEncode(b, data), "=\n"...)
+		}
+	}
+	if len(b) == 0 {
+		return false, nil
+	}
+	if err := tx.t.o.Journal.Save(b); err != nil {
+		return false, fmt.Errorf("journal: %w", err)
+	}
+	return true, nil
+}
+
+// Recover undoes the transaction that a crash left half done, if there is one,
+// the last participant first. It is called once, at start, before anything is
+// read. A record that nobody in undo knows is logged and dropped; when an undo
+// fails the journal stays for the next start.
+func (t *Tree) Recover(ctx context.Context, undo map[string]func(ctx context.Context, data []byte) error) error {
+	if t.o.Journal == nil {
+		return nil
+	}
+	text, err := t.o.Journal.Load()
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	var errs []error
+	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	for _, line := range slices.Backward(lines) {
+		name, data, err := parseRecord(line)
+		f := undo[name]
+		switch {
+		case err != nil:
+			t.o.Log.Error("the journal has a line that cannot be read", "err", err)
+		case f == nil:
+			t.o.Log.Error("the journal has a record that nobody can undo", "name", name)
+		default:
+			t.o.Log.Warn("undoing what was left half done", "name", name)
+			if err := f(ctx, data); err != nil {
+				errs = append(errs, fmt.Errorf("undo %s: %w", name, err))
+			}
+		}
+	}
+	if errs != nil {
+		return errors.Join(errs...)
+	}
+	if err := t.o.Journal.Save(nil); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+// parseRecord reads a name and its data. The data ends in "=" more than base64
+// wants, so that none at all is still a word.
+func parseRecord(line string) (name string, data []byte, err error) {
+	w, err := words(line)
+	if err != nil {
+		return "", nil, err
+	}
+	if len(w) != 2 || !strings.HasSuffix(w[1], "=") {
+		return "", nil, errors.New("not a name and its data")
+	}
+	data, err = base64.StdEncoding.DecodeString(strings.TrimSuffix(w[1], "="))
+	return w[0], data, err
+}

@@ -1,0 +1,329 @@
+package datamodel
+
+// Instance numbers: which number a key has in its table. None is ever given
+// twice, whatever happened to the row that had it.
+
+import (
+	"hash/maphash"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// How many rows that are no longer there a table remembers: the numbers of
+// what comes back stay the same, within reason.
+const (
+	deadVolatile   = 64
+	deadPersistent = 256
+	maxVolatile    = 16384 // rows of one volatile table whose numbers are remembered at all
+	maxRecent      = 256   // keys of a volatile table that were lately asked for by number
+)
+
+type numbers struct {
+	mu     sync.Mutex
+	tables map[string]*numTable
+	seed   maphash.Seed
+	dirty  bool
+	saving sync.Mutex // held over a save; mu is not
+}
+
+// A numTable numbers the rows of one table below one parent. Its fields
+// belong to numbers.mu.
+type numTable struct {
+	all      *numbers
+	template string
+	parent   []Key
+	volatile bool
+	last     uint32 // the highest number given
+	walk     uint32 // counts the passes over the table
+
+	// A table on disk maps keys to numbers and back. A volatile one, which may
+	// have ten thousand rows, maps hashes of keys, and a few numbers back.
+	byKey  map[Key]given
+	byHash map[uint64]given
+	byNum  map[uint32]Key
+	alias  map[Key]string // only those that somebody wrote
+}
+
+type given struct {
+	num  uint32
+	seen uint32 // the last pass that met the row
+}
+
+func newNumbers() *numbers {
+	return &numbers{tables: make(map[string]*numTable), seed: maphash.MakeSeed()}
+}
+
+func rowID(template string, at []Key) string {
+	n := len(template)
+	for _, k := range at {
+		n += 1 + len(k)
+	}
+	var b strings.Builder
+	b.Grow(n)
+	b.WriteString(template)
+	for _, k := range at {
+		b.WriteByte(0)
+		b.WriteString(k)
+	}
+	return b.String()
+}
+
+// table returns the table of n below parent.
+func (a *numbers) table(n *node, parent []Key) *numTable {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.tableLocked(n.path, parent, n.volatile)
+}
+
+func (a *numbers) tableLocked(template string, parent []Key, volatile bool) *numTable {
+	id := rowID(template, parent)
+	t := a.tables[id]
+	if t == nil {
+		t = &numTable{all: a, template: template, parent: slices.Clone(parent), volatile: volatile, byNum: make(map[uint32]Key)}
+		if volatile {
+			t.byHash = make(map[uint64]given)
+		} else {
+			t.byKey = make(map[Key]given)
+		}
+		a.tables[id] = t
+	}
+	return t
+}
+
+func (t *numTable) get(key Key) (given, bool) {
+	if t.volatile {
+		g, ok := t.byHash[maphash.String(t.all.seed, key)]
+		return g, ok
+	}
+	g, ok := t.byKey[key]
+	return g, ok
+}
+
+func (t *numTable) put(key Key, g given) {
+	if t.volatile {
+		if len(t.byHash) >= maxVolatile {
+			t.makeRoom()
+		}
+		t.byHash[maphash.String(t.all.seed, key)] = g
+		return
+	}
+	t.byKey[key] = g
+	t.byNum[g.num] = key
+}
+
+// makeRoom forgets an eighth of a table that has more rows than we remember.
+// They get new numbers when they are met again.
+func (t *numTable) makeRoom() {
+	n := maxVolatile / 8
+	for h := range t.byHash {
+		delete(t.byHash, h)
+		if n--; n == 0 {
+			break
+		}
+	}
+}
+
+// begin counts a pass over the table.
+func (t *numTable) begin() (pass uint32) {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	t.walk++
+	return t.walk
+}
+
+// number returns the number of key, giving it one if it has none, and notes
+// that the pass has met it; pass 0 notes nothing.
+func (t *numTable) number(key Key, pass uint32) uint32 {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	g, ok := t.get(key)
+	if ok && (pass == 0 || g.seen >= pass) {
+		return g.num
+	}
+	if !ok {
+		t.last++
+		g.num = t.last
+		t.all.dirty = t.all.dirty || !t.volatile
+	}
+	g.seen = max(g.seen, pass)
+	t.put(key, g)
+	return g.num
+}
+
+// peek returns the number of key, if it has one.
+func (t *numTable) peek(key Key) (uint32, bool) {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	g, ok := t.get(key)
+	return g.num, ok
+}
+
+// key returns the key of a number. Not ok and sure: no row has it.
+func (t *numTable) key(num uint32) (key Key, ok, sure bool) {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	key, ok = t.byNum[num]
+	if ok && t.volatile {
+		g, _ := t.get(key)
+		ok = g.num == num
+	}
+	return key, ok, !t.volatile && num <= t.last
+}
+
+// met remembers the key of a number that somebody asked for.
+func (t *numTable) met(num uint32, key Key) {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	if !t.volatile {
+		return
+	}
+	if len(t.byNum) >= maxRecent {
+		clear(t.byNum)
+	}
+	t.byNum[num] = key
+}
+
+// end finishes a pass that met every row there is. When most of what the table
+// remembers has gone, it forgets it.
+func (t *numTable) end(pass uint32, live int) {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	if t.volatile {
+		if len(t.byHash) <= 2*live+deadVolatile {
+			return
+		}
+		maps.DeleteFunc(t.byHash, func(_ uint64, g given) bool { return g.seen < pass })
+		maps.DeleteFunc(t.alias, func(k Key, _ string) bool { _, ok := t.get(k); return !ok })
+		t.dropOrphans()
+		return
+	}
+	if len(t.byKey) <= live+deadPersistent {
+		return
+	}
+	for k, g := range t.byKey {
+		if g.seen < pass && t.alias[k] == "" {
+			t.forget(k)
+		}
+	}
+	t.dropOrphans()
+}
+
+func (t *numTable) forget(key Key) {
+	g, ok := t.get(key)
+	if !ok {
+		return
+	}
+	delete(t.alias, key)
+	delete(t.byNum, g.num)
+	if t.volatile {
+		delete(t.byHash, maphash.String(t.all.seed, key))
+		return
+	}
+	delete(t.byKey, key)
+	t.all.dirty = true
+}
+
+// dropOrphans forgets the tables below rows that t has forgotten.
+func (t *numTable) dropOrphans() {
+	depth := len(t.parent)
+	maps.DeleteFunc(t.all.tables, func(_ string, c *numTable) bool {
+		if !strings.HasPrefix(c.template, t.template) || len(c.parent) <= depth || !slices.Equal(c.parent[:depth], t.parent) {
+			return false
+		}
+		_, ok := t.get(c.parent[depth])
+		if !ok && !c.volatile {
+			t.all.dirty = true
+		}
+		return !ok
+	})
+}
+
+// reserve gives a number to a row that is not there yet. It is burnt if the
+// row never comes to be.
+func (t *numTable) reserve() uint32 {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	t.last++
+	t.all.dirty = t.all.dirty || !t.volatile
+	return t.last
+}
+
+// bind gives a reserved number to the key of its row.
+func (t *numTable) bind(key Key, num uint32) {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	if g, ok := t.get(key); ok && g.num != num {
+		delete(t.byNum, g.num)
+	}
+	t.put(key, given{num: num})
+	t.all.dirty = t.all.dirty || !t.volatile
+}
+
+// drop forgets a row that was deleted, and the tables below it.
+func (t *numTable) drop(key Key) {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	t.forget(key)
+	t.dropOrphans()
+}
+
+// aliasOf returns the alias of key; "" when nobody wrote one.
+func (t *numTable) aliasOf(key Key) string {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	return t.alias[key]
+}
+
+// setAlias writes the alias of key; "" takes it away.
+func (t *numTable) setAlias(key Key, alias string) {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	if t.alias == nil {
+		t.alias = make(map[Key]string)
+	}
+	if alias == "" {
+		delete(t.alias, key)
+	} else {
+		t.alias[key] = alias
+	}
+	t.all.dirty = t.all.dirty || !t.volatile
+}
+
+// byAlias returns the key that somebody gave the alias to.
+func (t *numTable) byAlias(alias string) (Key, bool) {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	for k, a := range t.alias {
+		if a == alias {
+			return k, true
+		}
+	}
+	return "", false
+}
+
+// rekey calls the row at parent+old of the template new from now on, in its
+// table and in those below it.
+func (a *numbers) rekey(template string, parent []Key, old, new Key, volatile bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t := a.tableLocked(template, parent, volatile)
+	if g, ok := t.get(old); ok {
+		alias := t.alias[old]
+		t.forget(old)
+		t.put(new, g)
+		if alias != "" {
+			t.alias[new] = alias
+		}
+	}
+	depth := len(parent)
+	for id, c := range maps.Clone(a.tables) {
+		if strings.HasPrefix(c.template, template) && len(c.parent) > depth && slices.Equal(c.parent[:depth], parent) && c.parent[depth] == old {
+			delete(a.tables, id)
+			c.parent[depth] = new
+			a.tables[rowID(c.template, c.parent)] = c
+		}
+	}
+	a.dirty = true
+}
