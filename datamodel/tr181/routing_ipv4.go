@@ -50,8 +50,7 @@ var ipv4ForwardingParams = []datamodel.Param[ipv4Route]{
 
 func (m *Model) ipv4Forwarding() datamodel.Object {
 	src := datamodel.Source[ipv4Route]{
-		Volatile: true,
-		Topics:   []datamodel.Topic{RouteChanged, LinkChanged},
+		Topics: []datamodel.Topic{RouteChanged, LinkChanged},
 		Rows: func(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[ipv4Route], error] {
 			return mergedRoutes(m.p.Routes.Routes(ctx, false), keptRows(ctx, m.route4, parent),
 				func(r *ipv4Route) (platform.Route, bool) { return r.route(), r.enable },

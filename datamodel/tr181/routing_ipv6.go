@@ -48,8 +48,7 @@ var ipv6ForwardingParams = []datamodel.Param[ipv6Route]{
 
 func (m *Model) ipv6Forwarding() datamodel.Object {
 	src := datamodel.Source[ipv6Route]{
-		Volatile: true,
-		Topics:   []datamodel.Topic{RouteChanged, LinkChanged},
+		Topics: []datamodel.Topic{RouteChanged, LinkChanged},
 		Rows: func(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[ipv6Route], error] {
 			now := m.now()
 			return mergedRoutes(m.p.Routes.Routes(ctx, true), keptRows(ctx, m.route6, parent),
