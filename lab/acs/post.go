@@ -45,12 +45,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !p.read() {
 		return
 	}
-	p.sock.wait(true)
-	defer func() {
-		if p.sock.wait(false) {
-			s.fault(p.run, RuleHTTP, "TR-069 3.4.6", "a second request arrived before the first was answered (pipelining)")
-		}
-	}()
+	if p.sock.asked() {
+		s.fault(s.sessionOn(p), RuleHTTP, "TR-069 3.4.6", "a request was sent before the answer to the one before (pipelining)")
+	}
 	p.handle()
 }
 
@@ -200,6 +197,7 @@ func (p *post) reply(status int, contentType, body, about string) {
 		h.Set("Connection", "close")
 		p.sock.release()
 	}
+	p.sock.answered()
 	p.record(status, h, body)
 	p.narrate(status, body, about)
 	if p.cut == CutAfter {

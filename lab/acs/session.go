@@ -17,7 +17,7 @@ func (p *post) inform() {
 	s.checkRepeat(p)
 	p.checkEnvelope()
 	r.checkInform(p.msg, i)
-	r.checkReach(i)
+	r.checkReach(p, i)
 	if s.o.Accept != nil {
 		if status := s.o.Accept(i); status != 0 && status != http.StatusOK {
 			p.reply(status, "text/plain", "not accepted\n", "not accepted")
@@ -255,6 +255,7 @@ func (r *run) turn(p *post) {
 		p.asking = a
 		switch {
 		case a.raw != nil:
+			p.sock.answered()
 			a.raw(p.w)
 			p.record(http.StatusOK, p.w.Header(), "")
 		case a.body == "":

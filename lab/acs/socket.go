@@ -34,8 +34,9 @@ type socket struct {
 	tls    *tls.Conn // nil without TLS
 
 	mu         sync.Mutex
-	busy       bool // a request has been read whole and has no answer yet
-	early      bool // bytes arrived while busy: pipelining
+	waiting    bool // a request has been read whole and has no answer yet
+	early      bool // bytes arrived while waiting: pipelining
+	stale      bool // nothing has arrived since the latest answer
 	leftByPeer bool
 	closed     bool // by us
 	released   bool // we said `Connection: close`, or cut it
@@ -63,8 +64,9 @@ func (s *Server) newSocket(c net.Conn) *socket {
 func (k *socket) Read(p []byte) (int, error) {
 	n, err := k.Conn.Read(p)
 	k.mu.Lock()
-	if n > 0 && k.busy {
-		k.early = true
+	if n > 0 {
+		k.early = k.early || k.waiting
+		k.stale = false
 	}
 	left := err == io.EOF && !k.closed && !k.leftByPeer
 	if left {
@@ -79,18 +81,28 @@ func (k *socket) Read(p []byte) (int, error) {
 
 func (k *socket) Close() error {
 	k.mu.Lock()
-	k.closed = true
+	k.closed = !k.leftByPeer // closing after the CPE did is no doing of ours
 	k.mu.Unlock()
 	return k.Conn.Close()
 }
 
-// wait marks the time between a whole request and its answer.
-func (k *socket) wait(busy bool) (pipelined bool) {
+// asked marks that a whole request has arrived. It tells whether that was sent
+// before the answer to the one before: its bytes came together with that one's,
+// or while we were busy.
+func (k *socket) asked() (pipelined bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.busy = busy
-	pipelined, k.early = k.early, false
+	pipelined = k.early || k.stale
+	k.early, k.waiting = false, true
 	return pipelined
+}
+
+// answered marks that an answer is about to go out.
+func (k *socket) answered() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.waiting = false
+	k.stale = k.Conn != nil
 }
 
 // release tells that the CPE may close the connection or find it closed.
@@ -105,7 +117,7 @@ func (k *socket) release() {
 func (k *socket) state() (gone, itsFault bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.leftByPeer || k.closed || k.released, k.leftByPeer && !k.closed && !k.released
+	return k.leftByPeer || k.closed || k.released, k.leftByPeer && !k.released
 }
 
 type socketKey struct{}
