@@ -277,6 +277,19 @@ func forbidden(v string) bool {
 	return plain && !loopback
 }
 
+// CheckURL says whether the agent may talk to an ACS at a URL: https always,
+// plain http to a loopback address or with allow_http. It is asked for every
+// URL that a redirect leads to, too.
+func (s *Settings) CheckURL(url string) error {
+	if err := checkURL(url, "http", "https"); err != nil {
+		return err
+	}
+	if forbidden(url) && !s.Bool(AllowHTTP) {
+		return errPlainHTTP
+	}
+	return nil
+}
+
 // errPlainHTTP tells what to do about a URL that is forbidden.
 var errPlainHTTP = errors.New("is plain http, which shows passwords and settings to whoever is on the way; " +
 	"use https, or set option allow_http '1' in section acs")

@@ -43,6 +43,7 @@ const (
 	Interface                   = "cpe.interface"
 	ConnectionRequestPort       = "cpe.port"
 	ConnectionRequestPath       = "cpe.path"
+	ConnectionRequestOpen       = "cpe.allow_empty_password"
 	TLSCA                       = "tls.ca"
 	TLSCert                     = "tls.cert"
 	TLSKey                      = "tls.key"
@@ -113,6 +114,7 @@ var table = [...]setting{
 	{name: Interface, option: "cpe.interface", kind: ifname, local: true},
 	{name: ConnectionRequestPort, option: "cpe.port", def: "7547", kind: number, min: 1, max: 65535, local: true},
 	{name: ConnectionRequestPath, option: "cpe.path", kind: urlPath, max: 256, local: true},
+	{name: ConnectionRequestOpen, option: "cpe.allow_empty_password", def: "false", kind: boolean, local: true},
 
 	{name: TLSCA, option: "tls.ca", also: []string{"acs.ssl_capath"}, kind: filePath, local: true},
 	{name: TLSCert, option: "tls.cert", kind: filePath, local: true},
