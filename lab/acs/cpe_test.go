@@ -18,6 +18,7 @@ import (
 // that every kind of violation can be shown to be caught.
 type cpe struct {
 	t      *testing.T
+	net    *pipe.Network
 	dial   func() net.Conn
 	conn   net.Conn
 	rd     *bufio.Reader
@@ -31,26 +32,32 @@ const acsAddr = "192.0.2.1:7547"
 func bench(t *testing.T, o Options, f func(t *testing.T, s *Server, c *cpe)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		n := pipe.New()
-		l, err := n.Listen("tcp", acsAddr)
+		inBubble(t, o, func(s *Server, c *cpe) { f(t, s, c) })
+	})
+}
+
+// inBubble is bench for tests that have a bubble already.
+func inBubble(t *testing.T, o Options, f func(s *Server, c *cpe)) {
+	t.Helper()
+	n := pipe.New()
+	l, err := n.Listen("tcp", acsAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Dial = n.Dial
+	s := New(o)
+	go s.Serve(l)
+	c := &cpe{t: t, net: n, dial: func() net.Conn {
+		conn, err := n.Dial(context.Background(), "tcp", acsAddr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Dial = n.Dial
-		s := New(o)
-		go s.Serve(l)
-		c := &cpe{t: t, dial: func() net.Conn {
-			conn, err := n.Dial(context.Background(), "tcp", acsAddr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return conn
-		}}
-		f(t, s, c)
-		c.hangUp()
-		s.Close()
-		synctest.Wait()
-	})
+		return conn
+	}}
+	f(s, c)
+	c.hangUp()
+	s.Close()
+	synctest.Wait()
 }
 
 func (c *cpe) hangUp() {
