@@ -1,8 +1,10 @@
 package settings
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"syscall"
@@ -171,4 +173,136 @@ func TestStateFileReads(t *testing.T) {
 		t.Errorf("%q", text)
 	}
 	h.wantValue(h.open(), Password, "two\nlines", State)
+}
+
+// backing is a journal or a number file in memory.
+type backing struct{ text []byte }
+
+func (b *backing) Load() ([]byte, error) {
+	if b.text == nil {
+		return nil, fs.ErrNotExist
+	}
+	return b.text, nil
+}
+
+func (b *backing) Save(text []byte) error {
+	b.text = append([]byte{}, text...)
+	return nil
+}
+
+type server struct{ url, username string }
+
+var serverParams = []datamodel.Param[server]{
+	{Name: "URL", At: func(s *server) any { return &s.url }, Access: datamodel.ReadWrite},
+	{Name: "Username", At: func(s *server) any { return &s.username }, Access: datamodel.ReadWrite},
+}
+
+// tree is a data model whose one object is kept in settings. more, if any,
+// enlists others after them.
+func tree(t *testing.T, s *Settings, journal datamodel.Backing, more func(tx *datamodel.Tx) error) *datamodel.Tree {
+	t.Helper()
+	tree, err := datamodel.New(datamodel.Options{Journal: journal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tree.Add(datamodel.Define("Device.ManagementServer.", serverParams, datamodel.Source[server]{
+		Rows: datamodel.One(func(context.Context, []datamodel.Key) (server, error) {
+			return server{s.Get(URL), s.Get(Username)}, nil
+		}),
+		Stage: func(_ context.Context, tx *datamodel.Tx, _ []datamodel.Key, c datamodel.Change[server]) error {
+			for _, name := range []string{"URL", "Username"} {
+				if !c.Set(name) {
+					continue
+				}
+				if err := s.Stage(tx, "ManagementServer."+name, datamodel.Text(serverParams, c.New, name)); err != nil {
+					return &datamodel.FieldError{Name: name, Err: err}
+				}
+			}
+			if more != nil {
+				return more(tx)
+			}
+			return nil
+		},
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+func set(t *testing.T, tree *datamodel.Tree, url, username string) error {
+	t.Helper()
+	tx, err := tree.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Abort()
+	err = tx.Set(t.Context(),
+		datamodel.Assignment{Path: "Device.ManagementServer.URL", Value: url},
+		datamodel.Assignment{Path: "Device.ManagementServer.Username", Value: username})
+	if err != nil {
+		return err
+	}
+	_, err = tx.Commit(t.Context())
+	return err
+}
+
+// refuser is another participant, whose commit fails after ours or stops the
+// machine.
+type refuser struct{ at func() error }
+
+func (*refuser) Prepare(context.Context) error          { return nil }
+func (r *refuser) Commit(context.Context) (bool, error) { return false, r.at() }
+func (*refuser) Rollback(context.Context) error         { return nil }
+
+func TestTransaction(t *testing.T) {
+	h := newHouse(t, acsX)
+	s := h.open()
+	journal := &backing{}
+	tr := tree(t, s, journal, nil)
+	if err := set(t, tr, "https://acs/", "u"); err != nil {
+		t.Fatal(err)
+	}
+	h.wantValue(h.open(), URL, "https://acs/", State)
+	h.wantValue(s, Username, "u", State)
+
+	var errs datamodel.Errors
+	if err := set(t, tr, "http://acs/", "u2"); !errors.As(err, &errs) || len(errs) != 1 ||
+		errs[0].Path != "Device.ManagementServer.URL" || !errors.Is(err, datamodel.ErrValue) {
+		t.Errorf("plain http: %v", err)
+	}
+	h.wantValue(s, Username, "u", State)
+
+	refused := errors.New("refused")
+	var left []byte
+	tr = tree(t, s, journal, func(tx *datamodel.Tx) error {
+		_, err := datamodel.Enlist(tx, "refuser", func() (*refuser, error) {
+			return &refuser{func() error {
+				h.wantValue(s, URL, "https://acs/2", State) // we have committed before it
+				left = journal.text
+				return refused
+			}}, nil
+		})
+		return err
+	})
+	err := set(t, tr, "https://acs/2", "u2")
+	if !errors.Is(err, refused) {
+		t.Errorf("%v", err)
+	}
+	for _, s := range []*Settings{s, h.open()} {
+		h.wantValue(s, URL, "https://acs/", State)
+		h.wantValue(s, Username, "u", State)
+	}
+
+	// Had the machine stopped there, the next start would have found our half.
+	if err := s.Put(map[string]string{URL: "https://acs/2", Username: "u2"}); err != nil {
+		t.Fatal(err)
+	}
+	s = h.open()
+	undo := map[string]func(context.Context, []byte) error{UndoName: s.Recover}
+	if err := tree(t, s, &backing{left}, nil).Recover(t.Context(), undo); err != nil {
+		t.Fatal(err)
+	}
+	h.wantValue(s, URL, "https://acs/", State)
+	h.wantValue(h.open(), Username, "u", State)
 }
