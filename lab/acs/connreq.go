@@ -284,14 +284,14 @@ func (s *Server) Knock(ctx context.Context, key string, c ConnectionRequest) (Re
 	s.mu.Lock()
 	s.knocking[key]--
 	s.mu.Unlock()
+	for _, v := range got.Violations {
+		s.fault(nil, RuleReach, "TR-069 3.2.2", "%s: %s", key, v)
+	}
 	if err != nil {
 		s.note(Note{Device: key, Summary: "connection request failed: " + err.Error()})
 		return got, err
 	}
 	s.note(Note{Device: key, Status: got.Status, Summary: fmt.Sprintf("connection request answered %v in %v", got.Statuses, got.Took.Round(time.Millisecond))})
-	for _, v := range got.Violations {
-		s.fault(nil, RuleReach, "TR-069 3.2.2", "%s: %s", key, v)
-	}
 	return got, nil
 }
 
