@@ -1,0 +1,541 @@
+package cwmp
+
+// The HTTP side against servers that do what servers do.
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/internal/digest"
+)
+
+// roundTrips makes one exchange with a message and one with nothing.
+func exchange(t *testing.T, c *Client, body *Body) (string, error) {
+	t.Helper()
+	b, err := c.Exchange(t.Context(), body)
+	return string(b), err
+}
+
+func testBody(t testing.TB) *Body {
+	t.Helper()
+	b, err := encode(t.Context(), dialect{4}, header{id: "1"}, testInform(), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func newClient(url string) *Client {
+	return &Client{URL: url, Username: "cpe", Password: "secret"}
+}
+
+// TestRedirects: the POST goes again, as a POST, with the same body, and the
+// new URL holds for the rest of the session.
+func TestRedirects(t *testing.T) {
+	for _, code := range []int{301, 302, 307, 308} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			second, there := newACS(t, informed, noContent)
+			first, here := newACS(t, status(code, "Location", there.URL+"/new?a=b", "Set-Cookie", "old=1"))
+			c := newClient(here.URL + "/acs")
+			body := testBody(t)
+			if _, err := exchange(t, c, body); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := exchange(t, c, nil); err != nil {
+				t.Fatal(err)
+			}
+			p := second.posts
+			if p[0].body != first.posts[0].body || p[0].path != "/new?a=b" || p[1].path != "/new?a=b" || p[1].body != "" {
+				t.Errorf("posts %+v", p)
+			}
+			if p[0].header.Get("Cookie") != "old=1" { // same host: 127.0.0.1, another port
+				t.Errorf("cookie %q", p[0].header.Get("Cookie"))
+			}
+		})
+	}
+}
+
+func TestRedirectChain(t *testing.T) {
+	hop := func(n int) step { return status(307, "Location", fmt.Sprintf("/hop%d", n)) }
+	a, srv := newACS(t, hop(1), hop(2), hop(3), hop(4), hop(5), informed)
+	c := newClient(srv.URL + "/acs")
+	if _, err := exchange(t, c, testBody(t)); err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range a.posts {
+		if p.body != a.posts[0].body || i > 0 && p.path != fmt.Sprintf("/hop%d", i) || p.remote != a.posts[0].remote {
+			t.Errorf("hop %d: %+v", i, p)
+		}
+	}
+	a, srv = newACS(t, hop(1), hop(1), hop(1), hop(1), hop(1), hop(1))
+	var re *RedirectError
+	if _, err := exchange(t, newClient(srv.URL), testBody(t)); !errors.As(err, &re) || len(a.posts) != 6 {
+		t.Errorf("loop: %v after %d posts", err, len(a.posts))
+	}
+}
+
+func TestRedirectsRefused(t *testing.T) {
+	for location, word := range map[string]string{
+		"": "no Location", "ftp://x/": "not an http", "http://": "not an http", "http://%zz/": "not a URL", "javascript:alert(1)": "not an http",
+	} {
+		_, srv := newACS(t, status(302, "Location", location))
+		if _, err := exchange(t, newClient(srv.URL), nil); err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%q: %v", location, err)
+		}
+	}
+	srv := httptest.NewTLSServer(status(302, "Location", "http://127.0.0.1:1/").handler())
+	defer srv.Close()
+	c := newClient(srv.URL)
+	c.TLS = srv.Client().Transport.(*http.Transport).TLSClientConfig
+	if _, err := exchange(t, c, nil); err == nil || !strings.Contains(err.Error(), "leaves TLS") {
+		t.Errorf("https to http: %v", err)
+	}
+}
+
+func (s step) handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { s(w, post{}) })
+}
+
+// TestCredentialsStayAtHome: a host that we are redirected to gets none unless
+// it asks, and Basic in clear not even then.
+func TestCredentialsStayAtHome(t *testing.T) {
+	basic := status(401, "WWW-Authenticate", `Basic realm="x"`)
+	foreign, there := newACS(t, basic)
+	home, here := newACS(t, basic, status(307, "Location", strings.Replace(there.URL, "127.0.0.1", "localhost", 1)))
+	c := newClient(here.URL)
+	c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, strings.Replace(addr, "localhost", "127.0.0.1", 1))
+	}
+	_, err := exchange(t, c, testBody(t))
+	if !errors.Is(err, digest.ErrBasicForbidden) {
+		t.Errorf("error %v", err)
+	}
+	if got := home.posts[1].header.Get("Authorization"); got != "Basic Y3BlOnNlY3JldA==" {
+		t.Errorf("home got %q", got)
+	}
+	if got := foreign.posts[0].header.Get("Authorization"); got != "" {
+		t.Errorf("the foreign host got %q unasked", got)
+	}
+	if got := foreign.posts[0].header.Get("Cookie"); got != "" {
+		t.Errorf("the foreign host got cookies %q", got)
+	}
+}
+
+const (
+	digestN1 = `Digest realm="acs", nonce="N1", qop="auth"`
+	digestN2 = `Digest realm="acs", nonce="N2", qop="auth"`
+)
+
+// TestAuthentication runs through challenges at every point of a session.
+func TestAuthentication(t *testing.T) {
+	challenge := func(v string, more ...string) step {
+		return status(401, append([]string{"WWW-Authenticate", v}, more...)...)
+	}
+	tests := map[string]struct {
+		steps []step
+		nonce string // of the last POST, "" if none
+		err   error
+	}{
+		// S002-15: a new nonce for every 401.
+		"fresh_nonce_in_mid_session": {[]step{challenge(digestN1), informed, challenge(digestN2), noContent}, "N2", nil},
+		"stale_at_once":              {[]step{challenge(digestN1), challenge(digestN2 + `, stale=true`), informed, noContent}, "N2", nil},
+		"nextnonce": {[]step{challenge(digestN1), func(w http.ResponseWriter, p post) {
+			w.Header().Set("Authentication-Info", `nextnonce="N9"`)
+			informed(w, p)
+		}, noContent}, "N9", nil},
+		"never_asked":    {[]step{informed, noContent}, "", nil},
+		"wrong_password": {[]step{challenge(digestN1), challenge(digestN2)}, "", digest.ErrRefused},
+		"wrong_password_in_mid_session": {[]step{challenge(digestN1), informed, challenge(digestN2), challenge(digestN1)}, "",
+			digest.ErrRefused},
+		"stale_for_ever": {[]step{challenge(digestN1), challenge(digestN1 + ",stale=true"), challenge(digestN1 + ",stale=true"),
+			challenge(digestN1 + ",stale=true"), challenge(digestN1 + ",stale=true")}, "", digest.ErrRefused},
+		"no_challenge":      {[]step{status(401)}, "", digest.ErrNoChallenge},
+		"downgrade_refused": {[]step{challenge(digestN1), informed, challenge(`Basic realm="acs"`)}, "", digest.ErrBasicForbidden},
+		"two_challenges":    {[]step{challenge(`Basic realm="x"`, "WWW-Authenticate", digestN1), informed, noContent}, "N1", nil},
+		"other_connection":  {[]step{challenge(digestN1, "Connection", "close"), informed, noContent}, "N1", nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			a, srv := newACS(t, tt.steps...)
+			c := newClient(srv.URL + "/acs")
+			_, err := exchange(t, c, testBody(t))
+			if err == nil {
+				_, err = exchange(t, c, nil)
+			}
+			if !errors.Is(err, tt.err) {
+				t.Fatalf("error %v", err)
+			}
+			var he *HTTPError
+			if err != nil && (!errors.As(err, &he) || he.Status != 401 || strings.Contains(err.Error(), "secret")) {
+				t.Errorf("error %v", err)
+			}
+			last := a.posts[len(a.posts)-1].header.Get("Authorization")
+			if got := between(last, `nonce="`, `"`); err == nil && got != tt.nonce {
+				t.Errorf("last Authorization: %s", last)
+			}
+			if same := a.posts[0].remote == a.posts[len(a.posts)-1].remote; same == (name == "other_connection") {
+				t.Errorf("same connection: %t", same)
+			}
+		})
+	}
+}
+
+// TestLargeRefusal: a 401 with a page of HTML is drained, so that the answer
+// goes over the same connection (FRITZ!Box, genieacs#364).
+func TestLargeRefusal(t *testing.T) {
+	a, srv := newACS(t, func(w http.ResponseWriter, _ post) {
+		w.Header().Set("WWW-Authenticate", digestN1)
+		w.WriteHeader(401)
+		for range 50 {
+			io.WriteString(w, strings.Repeat("<p>no</p>", 1000))
+		}
+	}, informed)
+	if _, err := exchange(t, newClient(srv.URL), testBody(t)); err != nil {
+		t.Fatal(err)
+	}
+	if a.posts[0].remote != a.posts[1].remote {
+		t.Error("answered over another connection")
+	}
+}
+
+// TestAuthInt: the body is hashed as it is sent.
+func TestAuthInt(t *testing.T) {
+	a, srv := newACS(t, status(401, "WWW-Authenticate", `Digest realm="acs", nonce="N1", qop="auth-int"`), informed, noContent)
+	c := newClient(srv.URL + "/acs")
+	for _, b := range []*Body{testBody(t), nil} {
+		if _, err := exchange(t, c, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, p := range a.posts[1:] {
+		auth := p.header.Get("Authorization")
+		want := md5sum(strings.Join([]string{md5sum("cpe:acs:secret"), "N1", fmt.Sprintf("%08x", i+1),
+			between(auth, `cnonce="`, `"`), "auth-int", md5sum("POST:/acs:" + md5sum(p.body))}, ":"))
+		if got := between(auth, `response="`, `"`); got != want {
+			t.Errorf("POST %d: %s", i, auth)
+		}
+	}
+}
+
+func TestHTTPErrors(t *testing.T) {
+	long := strings.Repeat("x", 500)
+	tests := map[string]struct {
+		step step
+		want HTTPError
+		text string
+	}{
+		// S002-18: 403 refuses the device.
+		"forbidden":         {status(403), HTTPError{Status: 403}, "the ACS answers 403 Forbidden"},
+		"overload":          {status(503, "Retry-After", "60"), HTTPError{Status: 503, RetryAfter: time.Minute}, "retry after 1m0s"},
+		"overload_by_date":  {status(503, "Retry-After", "Sat, 21 Nov 2026 12:02:00 GMT", "Date", "Sat, 21 Nov 2026 12:00:00 GMT"), HTTPError{Status: 503, RetryAfter: 2 * time.Minute}, "503"},
+		"overload_forever":  {status(503, "Retry-After", "99999999"), HTTPError{Status: 503, RetryAfter: maxRetryAfter}, "503"},
+		"overload_nonsense": {status(503, "Retry-After", "soon"), HTTPError{Status: 503}, "503"},
+		"genieacs_session": {func(w http.ResponseWriter, _ post) {
+			w.WriteHeader(400)
+			io.WriteString(w, "Invalid session\nmore")
+		}, HTTPError{Status: 400, Text: "Invalid session"}, `400 Bad Request: "Invalid session"`},
+		"long_text": {func(w http.ResponseWriter, _ post) {
+			w.WriteHeader(500)
+			io.WriteString(w, long)
+		}, HTTPError{Status: 500, Text: long[:120]}, "500 Internal Server Error"},
+		"html":         {func(w http.ResponseWriter, _ post) { w.Header().Set("Content-Type", "text/html"); w.WriteHeader(404) }, HTTPError{Status: 404}, "404 Not Found"},
+		"see_other":    {status(303, "Location", "/x"), HTTPError{Status: 303}, "303"},
+		"not_modified": {status(304), HTTPError{Status: 304}, "304"},
+		"unsupported":  {status(415), HTTPError{Status: 415}, "415"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, srv := newACS(t, tt.step)
+			_, err := exchange(t, newClient(srv.URL), testBody(t))
+			var he *HTTPError
+			if !errors.As(err, &he) || *he != tt.want || !strings.Contains(err.Error(), tt.text) {
+				t.Errorf("%v, %+v", err, he)
+			}
+		})
+	}
+}
+
+// TestConnectionCloses: an ACS that ends the connection after each answer has
+// its session all the same (TR-069 3.4.2).
+func TestConnectionCloses(t *testing.T) {
+	closing := func(s step) step {
+		return func(w http.ResponseWriter, p post) { w.Header().Set("Connection", "close"); s(w, p) }
+	}
+	a, srv := newACS(t, closing(informed), closing(ask("1", rReboot)), closing(noContent))
+	s, _, _ := testSession(srv.URL)
+	if _, err := s.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if a.posts[0].remote == a.posts[1].remote {
+		t.Error("the connection was not closed")
+	}
+}
+
+// TestDeadKeepAlive: a connection that the ACS closed in between costs one
+// repetition, with the same bytes; a long list is replayed too.
+func TestDeadKeepAlive(t *testing.T) {
+	a := &acs{t: t, steps: []step{informed, informed}}
+	idle := make(chan net.Conn, 1)
+	srv := httptest.NewUnstartedServer(a)
+	srv.Config.ConnState = func(c net.Conn, s http.ConnState) {
+		if s == http.StateIdle {
+			c.Close()
+			idle <- c
+		}
+	}
+	srv.Start()
+	t.Cleanup(func() { srv.Close(); a.done() })
+	c := newClient(srv.URL)
+	if _, err := exchange(t, c, testBody(t)); err != nil {
+		t.Fatal(err)
+	}
+	<-idle
+	values := make([]ParameterValue, 5000)
+	for i := range values {
+		values[i] = ParameterValue{fmt.Sprintf("Device.Hosts.Host.%d.HostName", i), strings.Repeat("n", 60), "xsd:string"}
+	}
+	body, err := encode(t.Context(), dialect{4}, header{id: "1"}, GetParameterValuesResponse{seq(values...)}, 1<<24)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := exchange(t, c, body); err != nil {
+		t.Fatal(err)
+	}
+	if a.posts[1].body != read(t, body) || a.posts[0].remote == a.posts[1].remote {
+		t.Error("the repetition differs, or went over the same connection")
+	}
+}
+
+// TestHangUp: an ACS that takes a POST and hangs up is asked no second time
+// over a new connection: it may have acted.
+func TestHangUp(t *testing.T) {
+	hang := func(w http.ResponseWriter, _ post) { panic(http.ErrAbortHandler) }
+	a, srv := newACS(t, hang)
+	if _, err := exchange(t, newClient(srv.URL), testBody(t)); err == nil || len(a.posts) != 1 {
+		t.Errorf("error %v, %d posts", err, len(a.posts))
+	}
+	// Over a kept-alive connection nobody can tell; one repetition, then the end.
+	a, srv = newACS(t, informed, hang, hang)
+	c := newClient(srv.URL)
+	if _, err := exchange(t, c, testBody(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := exchange(t, c, nil); err == nil || len(a.posts) != 3 {
+		t.Errorf("error %v, %d posts", err, len(a.posts))
+	}
+}
+
+// TestBrokenReplies: replies that end early, or do not end.
+func TestBrokenReplies(t *testing.T) {
+	raw := func(s string) step {
+		return func(w http.ResponseWriter, _ post) {
+			conn, rw, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			rw.WriteString(s)
+			rw.Flush()
+			conn.Close()
+		}
+	}
+	tests := map[string]struct {
+		step step
+		want error
+		word string
+	}{
+		"cut_short":      {raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<a"), io.ErrUnexpectedEOF, "broke off"},
+		"cut_in_chunk":   {raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n<a"), io.ErrUnexpectedEOF, "broke off"},
+		"not_http":       {raw("SSH-2.0-OpenSSH_9\r\n"), nil, "malformed"},
+		"header_bomb":    {raw("HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 50_000) + "\r\n"), nil, "headers exceeded"},
+		"too_long":       {answer(strings.Repeat(" ", 2<<20)), ErrTooLong, "1048576"},
+		"unknown_coding": {status(200, "Content-Encoding", "br"), nil, ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, srv := newACS(t, tt.step)
+			_, err := exchange(t, newClient(srv.URL), testBody(t))
+			if name == "unknown_coding" {
+				if err != nil {
+					t.Errorf("an empty body needs no decoding: %v", err)
+				}
+				return
+			}
+			if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.word) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func compress(t *testing.T, coding, s string) string {
+	t.Helper()
+	var b bytes.Buffer
+	var w io.WriteCloser
+	switch coding {
+	case "gzip":
+		w = gzip.NewWriter(&b)
+	case "deflate":
+		w = zlib.NewWriter(&b)
+	case "raw":
+		w, _ = flate.NewWriter(&b, 5)
+	}
+	if _, err := io.WriteString(w, s); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	return b.String()
+}
+
+func TestCompressedReplies(t *testing.T) {
+	reply := func(header, body string) step {
+		return func(w http.ResponseWriter, p post) { w.Header().Set("Content-Encoding", header); answer(body)(w, p) }
+	}
+	const text = "<some>envelope</some>"
+	for name, s := range map[string]step{
+		"gzip": reply("gzip", compress(t, "gzip", text)), "x-gzip": reply("X-GZIP", compress(t, "gzip", text)),
+		"deflate": reply("deflate", compress(t, "deflate", text)), "raw_deflate": reply("deflate", compress(t, "raw", text)),
+		"identity": reply("identity", text), "twice": reply("deflate, gzip", compress(t, "gzip", compress(t, "deflate", text))),
+	} {
+		_, srv := newACS(t, s)
+		if got, err := exchange(t, newClient(srv.URL), nil); got != text || err != nil {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	for name, s := range map[string]step{
+		"bomb":      reply("gzip", compress(t, "gzip", strings.Repeat("x", 64<<20))),
+		"bomb_2":    reply("gzip, gzip", compress(t, "gzip", compress(t, "gzip", strings.Repeat("x", 64<<20)))),
+		"thrice":    reply("gzip, gzip, gzip", "x"),
+		"garbage":   reply("gzip", "garbage"),
+		"truncated": reply("gzip", compress(t, "gzip", text)[:20]),
+		"unknown":   reply("br", text),
+	} {
+		_, srv := newACS(t, s)
+		if got, err := exchange(t, newClient(srv.URL), nil); err == nil {
+			t.Errorf("%s: read as %d bytes", name, len(got))
+		}
+	}
+}
+
+func TestCompressedRequests(t *testing.T) {
+	for setting, coding := range map[string]string{"GZIP": "gzip", "Deflate": "deflate", "Compress": "", "Disabled": ""} {
+		// The ACS takes the first one and has enough of it at the second.
+		a, srv := newACS(t, status(401, "WWW-Authenticate", digestN1), informedPlain, status(415), informedPlain, informedPlain)
+		steps := len(a.steps)
+		if coding == "" {
+			a.steps = a.steps[:2]
+			steps = 2
+		}
+		c := newClient(srv.URL)
+		c.Compression = setting
+		body := testBody(t)
+		for range steps / 2 {
+			if _, err := exchange(t, c, body); err != nil {
+				t.Fatalf("%s: %v", setting, err)
+			}
+			if coding == "" {
+				break
+			}
+		}
+		want := read(t, body)
+		for i, p := range a.posts {
+			expect := coding
+			if i > 2 {
+				expect = ""
+			}
+			got := p.header.Get("Content-Encoding")
+			plain, err := decodeBody(got, []byte(p.body), 1<<20)
+			if got != expect || err != nil || string(plain) != want || p.length != int64(len(p.body)) {
+				t.Errorf("%s: POST %d in %q, want %q; %v", setting, i, got, expect, err)
+			}
+		}
+		if len(a.steps) == 1 { // after a 415 nothing is compressed any more
+			if _, err := exchange(t, c, body); err != nil || a.posts[4].header.Get("Content-Encoding") != "" {
+				t.Errorf("%s: %v", setting, err)
+			}
+		}
+	}
+}
+
+func informedPlain(w http.ResponseWriter, _ post) {
+	answer(soap("", "<c:InformResponse/>"))(w, post{})
+}
+
+func TestBadURL(t *testing.T) {
+	for _, u := range []string{"", "acs.example.net", "ftp://x/", "http://", "://", "http://a b/", "https://u:hunter2@%/"} {
+		_, err := exchange(t, newClient(u), nil)
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %v", u, err)
+		}
+	}
+}
+
+// TestSecretsDoNotPrint looks at everything under every verb.
+func TestSecretsDoNotPrint(t *testing.T) {
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	_, srv := newACS(t, status(401, "WWW-Authenticate", `Basic realm="x"`), informed,
+		ask("1", `<c:SetParameterValues><ParameterList><s><Name>Device.WiFi.AccessPoint.1.Security.KeyPassphrase</Name><Value>hunter2</Value></s></ParameterList><ParameterKey/></c:SetParameterValues>`),
+		ask("2", `<c:Download><CommandKey/><FileType>1 x</FileType><URL>http://f</URL><Username/><Password>hunter2</Password></c:Download>`), noContent)
+	s, c, handled := testSession(srv.URL)
+	c.Password, c.Log, s.Log = "hunter2", logger, logger
+	s.Dump = func(sent bool, envelope string) { fmt.Fprintln(&log, sent, envelope) }
+	if _, err := s.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		fmt.Fprintf(&log, verb+"\n", c)
+		fmt.Fprintf(&log, verb+"\n", handled.requests[1])
+		if verb != "%#v" { // Go syntax of a text shows it; nobody logs that
+			fmt.Fprintf(&log, verb+"\n", handled.requests[0])
+		}
+	}
+	if i := strings.Index(log.String(), "hunter2"); i >= 0 {
+		t.Errorf("leaked: …%s", log.String()[max(0, i-200):i+8])
+	}
+	for _, want := range []string{"in clear", "***", "session=f00dcafe", "KeyPassphrase"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q", want)
+		}
+	}
+}
+
+// TestHTTP10: an ACS behind an old server.
+func TestHTTP10(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+			io.WriteString(conn, "HTTP/1.0 200 OK\r\n\r\n"+soap("", rInformed))
+		}
+	}()
+	got, err := exchange(t, newClient("http://"+l.Addr().String()), nil)
+	if err != nil || !strings.Contains(got, "InformResponse") {
+		t.Errorf("%q, %v", got, err)
+	}
+	<-done
+}
