@@ -87,6 +87,13 @@ func (d *Dialer) tunnel(ctx context.Context, addr string, p *pins) (net.Conn, er
 			return nil, fmt.Errorf("proxy %s: port is not a number", d.Proxy.Redacted())
 		}
 	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := cleanName(host); err != nil && net.ParseIP(host) == nil { // it goes into a request line
+		return nil, fmt.Errorf("%.80q: %w", host, err)
+	}
 	var auth *digest.Client
 	if u := d.Proxy.User; u != nil {
 		password, _ := u.Password()
@@ -127,52 +134,49 @@ func (d *Dialer) ask(ctx context.Context, c net.Conn, addr string, auth *digest.
 	ctx, cancel := context.WithTimeout(ctx, d.connectTimeout())
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
-	fail := func(status int, err error) (net.Conn, bool, error) {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return nil, false, &ProxyError{d.Proxy.Host, status, err}
-	}
 	defer stop()
+	res, r, err := request(c, addr, auth)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, false, &ProxyError{d.Proxy.Host, 0, ctx.Err()}
+	case err != nil:
+		return nil, false, &ProxyError{d.Proxy.Host, 0, err}
+	case res.StatusCode/100 == 2 && !stop(): // the deadline strikes just now
+		return nil, false, &ProxyError{d.Proxy.Host, 0, context.DeadlineExceeded}
+	case res.StatusCode/100 == 2:
+		rest, _ := r.Peek(r.Buffered())
+		return &prefixed{c, rest}, false, nil
+	case res.StatusCode != http.StatusProxyAuthRequired:
+		return nil, false, &ProxyError{d.Proxy.Host, res.StatusCode, errors.New("no tunnel to " + addr)}
+	case auth == nil:
+		return nil, false, &ProxyError{d.Proxy.Host, res.StatusCode, errors.New("it wants a user name and a password")}
+	}
+	if _, err := auth.Challenge(res.Header); err != nil {
+		return nil, false, &ProxyError{d.Proxy.Host, res.StatusCode, err}
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	return nil, err == nil && !res.Close && r.Buffered() == 0, nil
+}
+
+// request writes a CONNECT and reads the head of its answer; what the reader
+// holds besides belongs to the tunnel, or to the answer's body.
+func request(c net.Conn, addr string, auth *digest.Client) (*http.Response, *bufio.Reader, error) {
 	req := "CONNECT " + addr + " HTTP/1.1\r\nHost: " + addr + "\r\n"
 	if auth != nil {
 		v, err := auth.Authorize(http.MethodConnect, addr, nil)
 		if err != nil {
-			return fail(0, err)
+			return nil, nil, err
 		}
 		if v != "" {
 			req += auth.HeaderName() + ": " + v + "\r\n"
 		}
 	}
 	if _, err := io.WriteString(c, req+"\r\n"); err != nil {
-		return fail(0, err)
+		return nil, nil, err
 	}
 	r := bufio.NewReader(&io.LimitedReader{R: c, N: maxProxyHead})
 	res, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
-	if err != nil {
-		return fail(0, err)
-	}
-	if res.StatusCode/100 == 2 {
-		if !stop() { // the deadline has struck already
-			return fail(0, context.DeadlineExceeded)
-		}
-		rest, _ := r.Peek(r.Buffered())
-		if len(rest) == 0 {
-			return c, false, nil
-		}
-		return &prefixed{c, rest}, false, nil
-	}
-	if res.StatusCode != http.StatusProxyAuthRequired {
-		return fail(res.StatusCode, errors.New("no tunnel"))
-	}
-	if auth == nil {
-		return fail(res.StatusCode, errors.New("it wants a user name and a password"))
-	}
-	if _, err := auth.Challenge(res.Header); err != nil {
-		return fail(res.StatusCode, err)
-	}
-	_, err = io.Copy(io.Discard, res.Body)
-	return nil, err == nil && !res.Close && r.Buffered() == 0, nil
+	return res, r, err
 }
 
 // prefixed is a connection of which some bytes were read already.
