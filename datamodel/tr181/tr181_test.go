@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"iter"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +37,19 @@ func (f *file) Save(b []byte) error {
 	}
 	f.text = slices.Clone(b)
 	return nil
+}
+
+// A recorder remembers the first text that was saved.
+type recorder struct {
+	*file
+	first []byte
+}
+
+func (r *recorder) Save(b []byte) error {
+	if r.first == nil {
+		r.first = slices.Clone(b)
+	}
+	return r.file.Save(b)
 }
 
 // Settings in memory, with their half of a transaction.
@@ -77,6 +91,7 @@ type house struct {
 	platform platform.Platform
 	settings settings
 	files    map[string]*file
+	journal  datamodel.Backing
 	model    *tr181.Model
 	tree     *datamodel.Tree
 }
@@ -92,6 +107,7 @@ func build(t *testing.T) *house {
 		"ManagementServer.InstanceMode": "InstanceNumber", "ManagementServer.HTTPCompression": "Disabled",
 		"ManagementServer.DelayReboot": "-1", "DeviceInfo.ProvisioningCode": "abc",
 	}}
+	h.journal = h.file("journal")
 	h.start()
 	return h
 }
@@ -107,7 +123,7 @@ func (h *house) start() {
 		Settings: h.settings, Reach: reach("http://203.0.113.17:7547/cr"), Identity: func() platform.ID { return id },
 		Keep: func(name string) datamodel.Backing { return h.file(name) }, Version: "test", Start: time.Now(),
 	})
-	if h.tree, err = datamodel.New(datamodel.Options{Numbers: h.file("numbers"), Journal: h.file("journal")}); err != nil {
+	if h.tree, err = datamodel.New(datamodel.Options{Numbers: h.file("numbers"), Journal: h.journal}); err != nil {
 		h.Fatal(err)
 	}
 	if _, err := h.tree.Add(h.model.Objects()...); err != nil {
@@ -288,3 +304,5 @@ func blames(t *testing.T, err, want error, paths ...string) {
 		t.Errorf("%v blames %q, want %q", err, got, paths)
 	}
 }
+
+func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
