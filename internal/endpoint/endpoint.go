@@ -48,7 +48,7 @@ type ServerError struct {
 	Err    error  // a timeout, a refused connection, an rcode…
 }
 
-func (e *ServerError) Error() string { return e.Server + ": " + e.Err.Error() }
+func (e *ServerError) Error() string { return e.Server + ": " + plainError(e.Err).Error() }
 
 // Unwrap returns the cause.
 func (e *ServerError) Unwrap() error { return e.Err }
