@@ -22,7 +22,7 @@ type linkAddresses struct {
 }
 
 func (m *Model) addressesOf(ctx context.Context, link string, family func(netip.Addr) bool) (*linkAddresses, error) {
-	all, err := dumpAddresses(ctx, m.p)
+	all, err := m.dumpAddresses(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func isBridge(l platform.Link) bool { return l.Kind == platform.LinkBridge }
 func (m *Model) bridge() datamodel.Object {
 	return datamodel.Define(bridgePath, bridgeParams, datamodel.Source[bridge]{
 		Topics: []datamodel.Topic{LinkChanged},
-		Rows: linkRows(m.p, isBridge, func(l platform.Link, _ *linkTable) bridge {
+		Rows: linkRows(m, isBridge, func(l platform.Link, _ *linkTable) bridge {
 			return bridge{enable: l.Enabled, status: enabled(l.Enabled), name: l.Name}
 		}),
 	})
@@ -67,8 +67,7 @@ func (m *Model) bridgePort() datamodel.Object {
 		Topics: []datamodel.Topic{LinkChanged},
 		Rows: func(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[bridgePort], error] {
 			of := parent[0]
-			return linkRows(m.p,
-				func(l platform.Link) bool { return l.Master == of || l.Name == of && isBridge(l) },
+			return linkRows(m, func(l platform.Link) bool { return l.Master == of || l.Name == of && isBridge(l) },
 				func(l platform.Link, t *linkTable) bridgePort {
 					return bridgePort{
 						enable: l.Enabled, status: l.State, name: l.Name, lastChange: m.lastChange(l),

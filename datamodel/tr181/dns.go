@@ -43,7 +43,7 @@ func (m *Model) dnsClient() datamodel.Object {
 		Topics: []datamodel.Topic{ResolverChanged},
 		Keys:   datamodel.Always,
 		Rows: datamodel.One(func(ctx context.Context, _ []datamodel.Key) (dnsClient, error) {
-			d, err := readDNS(ctx, m.p)
+			d, err := m.readDNS(ctx)
 			on := len(d.Servers) > 0
 			return dnsClient{on, enabled(on)}, err
 		}),
@@ -75,7 +75,7 @@ func (m *Model) dnsServer() datamodel.Object {
 		Topics: []datamodel.Topic{ResolverChanged, LinkChanged},
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[dnsServer], error] {
 			return func(yield func(datamodel.Row[dnsServer], error) bool) {
-				d, err := readDNS(ctx, m.p)
+				d, err := m.readDNS(ctx)
 				if err != nil {
 					yield(datamodel.Row[dnsServer]{}, err)
 					return

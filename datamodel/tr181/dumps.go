@@ -14,10 +14,9 @@ import (
 	"gatehouse/platform"
 )
 
-// dumpKey names a dump in the memo of a request: the role that gave it, and
-// which of its tables.
+// dumpKey names a dump in the memo of a request: whose, and of what.
 type dumpKey struct {
-	role any
+	m    *Model
 	what string
 }
 
@@ -36,11 +35,11 @@ func (t *linkTable) get(name string) (platform.Link, bool) {
 	return t.all[i], true
 }
 
-func dumpLinks(ctx context.Context, p platform.Platform) (*linkTable, error) {
-	return datamodel.Once(ctx, dumpKey{p.Links, "links"},
+func (m *Model) dumpLinks(ctx context.Context) (*linkTable, error) {
+	return datamodel.Once(ctx, dumpKey{m, "links"},
 		func(t *linkTable) int { return len(t.all) * (int(unsafe.Sizeof(platform.Link{})) + 64) },
 		func(ctx context.Context) (*linkTable, error) {
-			all, err := collect(p.Links.Links(ctx))
+			all, err := collect(m.p.Links.Links(ctx))
 			if err != nil {
 				return nil, err
 			}
@@ -52,32 +51,32 @@ func dumpLinks(ctx context.Context, p platform.Platform) (*linkTable, error) {
 		})
 }
 
-func dumpAddresses(ctx context.Context, p platform.Platform) ([]platform.Address, error) {
-	return dumpRows(ctx, dumpKey{p.Addresses, "addresses"}, func(ctx context.Context) iter.Seq2[platform.Address, error] {
-		return p.Addresses.Addresses(ctx)
+func (m *Model) dumpAddresses(ctx context.Context) ([]platform.Address, error) {
+	return dumpRows(ctx, dumpKey{m, "addresses"}, func(ctx context.Context) iter.Seq2[platform.Address, error] {
+		return m.p.Addresses.Addresses(ctx)
 	})
 }
 
-func dumpIPv6Links(ctx context.Context, p platform.Platform) ([]platform.IPv6Link, error) {
-	return dumpRows(ctx, dumpKey{p.IPv6, "ipv6 links"}, func(ctx context.Context) iter.Seq2[platform.IPv6Link, error] {
-		return p.IPv6.IPv6Links(ctx)
+func (m *Model) dumpIPv6Links(ctx context.Context) ([]platform.IPv6Link, error) {
+	return dumpRows(ctx, dumpKey{m, "IPv6 links"}, func(ctx context.Context) iter.Seq2[platform.IPv6Link, error] {
+		return m.p.IPv6.IPv6Links(ctx)
 	})
 }
 
-func readDNS(ctx context.Context, p platform.Platform) (platform.DNS, error) {
-	return datamodel.Once(ctx, dumpKey{p.Resolver, "dns"},
+func (m *Model) readDNS(ctx context.Context) (platform.DNS, error) {
+	return datamodel.Once(ctx, dumpKey{m, "dns"},
 		func(d platform.DNS) int { return 64 * (1 + len(d.Servers)) },
 		func(ctx context.Context) (platform.DNS, error) {
-			d, err := p.Resolver.DNS(ctx)
+			d, err := m.p.Resolver.DNS(ctx)
 			return d, lacking(err)
 		})
 }
 
-func readTime(ctx context.Context, p platform.Platform) (platform.TimeStatus, error) {
-	return datamodel.Once(ctx, dumpKey{p.Clock, "time"},
+func (m *Model) readTime(ctx context.Context) (platform.TimeStatus, error) {
+	return datamodel.Once(ctx, dumpKey{m, "time"},
 		func(platform.TimeStatus) int { return 256 },
 		func(ctx context.Context) (platform.TimeStatus, error) {
-			t, err := p.Clock.Time(ctx)
+			t, err := m.p.Clock.Time(ctx)
 			return t, lacking(err)
 		})
 }
@@ -116,8 +115,8 @@ func lacking(err error) error {
 }
 
 // linkNamed reads one link from the dump, or says that it is gone.
-func linkNamed(ctx context.Context, p platform.Platform, name string) (platform.Link, *linkTable, error) {
-	t, err := dumpLinks(ctx, p)
+func (m *Model) linkNamed(ctx context.Context, name string) (platform.Link, *linkTable, error) {
+	t, err := m.dumpLinks(ctx)
 	if err != nil {
 		return platform.Link{}, nil, err
 	}
@@ -130,10 +129,10 @@ func linkNamed(ctx context.Context, p platform.Platform, name string) (platform.
 
 // linkRows gives the rows of a table of interface objects: one for each link
 // that has such an object, keyed by its name.
-func linkRows[T any](p platform.Platform, has func(platform.Link) bool, row func(platform.Link, *linkTable) T) func(context.Context, []datamodel.Key) iter.Seq2[datamodel.Row[T], error] {
+func linkRows[T any](m *Model, has func(platform.Link) bool, row func(platform.Link, *linkTable) T) func(context.Context, []datamodel.Key) iter.Seq2[datamodel.Row[T], error] {
 	return func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[T], error] {
 		return func(yield func(datamodel.Row[T], error) bool) {
-			t, err := dumpLinks(ctx, p)
+			t, err := m.dumpLinks(ctx)
 			if err != nil {
 				yield(datamodel.Row[T]{}, err)
 				return

@@ -43,7 +43,7 @@ var ethernetInterfaceParams = []datamodel.Param[ethernetInterface]{
 func (m *Model) ethernetInterface() datamodel.Object {
 	src := datamodel.Source[ethernetInterface]{
 		Topics: []datamodel.Topic{LinkChanged},
-		Rows: linkRows(m.p, hasEthernetInterface, func(l platform.Link, _ *linkTable) ethernetInterface {
+		Rows: linkRows(m, hasEthernetInterface, func(l platform.Link, _ *linkTable) ethernetInterface {
 			e := ethernetInterface{
 				enable: l.Enabled, status: l.State, name: l.Name, lastChange: m.lastChange(l), upstream: l.Upstream,
 				macAddress: upMAC(l.MAC), currentBitRate: uint32(max(l.MaxBitRate, 0)), currentDuplexMode: "Unknown",
@@ -98,7 +98,7 @@ var ethernetLinkParams = []datamodel.Param[ethernetLink]{
 func (m *Model) ethernetLink() datamodel.Object {
 	return datamodel.Define(ethernetLinkPath, ethernetLinkParams, datamodel.Source[ethernetLink]{
 		Topics: []datamodel.Topic{LinkChanged},
-		Rows: linkRows(m.p, hasEthernetLink, func(l platform.Link, _ *linkTable) ethernetLink {
+		Rows: linkRows(m, hasEthernetLink, func(l platform.Link, _ *linkTable) ethernetLink {
 			return ethernetLink{
 				enable: l.Enabled, status: l.State, name: l.Name, lastChange: m.lastChange(l),
 				lowerLayers: underEthernetLink(l), mtu: l.MTU, macAddress: upMAC(l.MAC),
@@ -131,7 +131,7 @@ var vlanTerminationParams = []datamodel.Param[vlanTermination]{
 func (m *Model) vlanTermination() datamodel.Object {
 	return datamodel.Define(vlanTerminationPath, vlanTerminationParams, datamodel.Source[vlanTermination]{
 		Topics: []datamodel.Topic{LinkChanged},
-		Rows: linkRows(m.p, hasVLANTermination, func(l platform.Link, t *linkTable) vlanTermination {
+		Rows: linkRows(m, hasVLANTermination, func(l platform.Link, t *linkTable) vlanTermination {
 			return vlanTermination{
 				enable: l.Enabled, status: l.State, name: l.Name, lastChange: m.lastChange(l),
 				lowerLayers: underVLANTermination(l, t), vlanID: uint32(l.VLANID),

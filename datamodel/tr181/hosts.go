@@ -46,7 +46,7 @@ func (m *Model) host() datamodel.Object {
 		Topics:   []datamodel.Topic{NeighborChanged, LinkChanged},
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[host], error] {
 			return func(yield func(datamodel.Row[host], error) bool) {
-				all, err := hostTable(ctx, m.p)
+				all, err := m.hostTable(ctx)
 				if err != nil {
 					yield(datamodel.Row[host]{}, err)
 					return
@@ -73,20 +73,20 @@ var hostIPv6Params = []datamodel.Param[hostAddress]{
 }
 
 func (m *Model) hostIPv4() datamodel.Object {
-	return hostAddresses(m.p, hostPath+"IPv4Address.{i}.", hostIPv4Params, func(a string) bool { return !strings.Contains(a, ":") })
+	return m.hostAddresses(hostPath+"IPv4Address.{i}.", hostIPv4Params, func(a string) bool { return !strings.Contains(a, ":") })
 }
 
 func (m *Model) hostIPv6() datamodel.Object {
-	return hostAddresses(m.p, hostPath+"IPv6Address.{i}.", hostIPv6Params, func(a string) bool { return strings.Contains(a, ":") })
+	return m.hostAddresses(hostPath+"IPv6Address.{i}.", hostIPv6Params, func(a string) bool { return strings.Contains(a, ":") })
 }
 
-func hostAddresses(p platform.Platform, path string, params []datamodel.Param[hostAddress], family func(string) bool) datamodel.Object {
+func (m *Model) hostAddresses(path string, params []datamodel.Param[hostAddress], family func(string) bool) datamodel.Object {
 	return datamodel.Define(path, params, datamodel.Source[hostAddress]{
 		Volatile: true,
 		Topics:   []datamodel.Topic{NeighborChanged},
 		Rows: func(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[hostAddress], error] {
 			return func(yield func(datamodel.Row[hostAddress], error) bool) {
-				all, err := hostTable(ctx, p)
+				all, err := m.hostTable(ctx)
 				if err != nil {
 					yield(datamodel.Row[hostAddress]{}, err)
 					return
@@ -112,16 +112,16 @@ type hostList struct {
 }
 
 // hostTable makes hosts of the neighbours, once per request.
-func hostTable(ctx context.Context, p platform.Platform) (*hostList, error) {
-	return datamodel.Once(ctx, dumpKey{p.Neighbors, "hosts"},
+func (m *Model) hostTable(ctx context.Context) (*hostList, error) {
+	return datamodel.Once(ctx, dumpKey{m, "hosts"},
 		func(l *hostList) int { return len(l.order) * 512 },
 		func(ctx context.Context) (*hostList, error) {
-			links, err := dumpLinks(ctx, p)
+			links, err := m.dumpLinks(ctx)
 			if err != nil {
 				return nil, err
 			}
 			list := &hostList{by: map[string]*host{}}
-			for n, err := range p.Neighbors.Neighbors(ctx) {
+			for n, err := range m.p.Neighbors.Neighbors(ctx) {
 				if err != nil {
 					return nil, lacking(err)
 				}

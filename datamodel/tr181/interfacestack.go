@@ -28,7 +28,7 @@ func (m *Model) interfaceStack() datamodel.Object {
 		Topics: []datamodel.Topic{LinkChanged},
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[interfaceStack], error] {
 			return func(yield func(datamodel.Row[interfaceStack], error) bool) {
-				t, err := dumpLinks(ctx, m.p)
+				t, err := m.dumpLinks(ctx)
 				if err != nil {
 					yield(datamodel.Row[interfaceStack]{}, err)
 					return

@@ -34,11 +34,11 @@ func (m *Model) ip() datamodel.Object {
 		Topics: []datamodel.Topic{AddressChanged},
 		Keys:   datamodel.Always,
 		Rows: datamodel.One(func(ctx context.Context, _ []datamodel.Key) (ip, error) {
-			v4, err := readFamily(ctx, m.p, false)
+			v4, err := m.readFamily(ctx, false)
 			if err != nil {
 				return ip{}, err
 			}
-			v6, err := readFamily(ctx, m.p, true)
+			v6, err := m.readFamily(ctx, true)
 			return ip{
 				v4.capable, v4.enabled, enabled(v4.enabled),
 				v6.capable, v6.enabled, enabled(v6.enabled),
@@ -50,14 +50,14 @@ func (m *Model) ip() datamodel.Object {
 // A family is what the system's stack does of IPv4 or of IPv6.
 type family struct{ capable, enabled bool }
 
-func readFamily(ctx context.Context, p platform.Platform, ipv6 bool) (family, error) {
+func (m *Model) readFamily(ctx context.Context, ipv6 bool) (family, error) {
 	what := "IPv4"
 	if ipv6 {
 		what = "IPv6"
 	}
-	return datamodel.Once(ctx, dumpKey{p.IPv6, what}, func(family) int { return 2 },
+	return datamodel.Once(ctx, dumpKey{m, what}, func(family) int { return 2 },
 		func(ctx context.Context) (family, error) {
-			on, err := p.IPv6.IPEnabled(ctx, ipv6)
+			on, err := m.p.IPv6.IPEnabled(ctx, ipv6)
 			if errors.Is(err, platform.ErrUnsupported) {
 				return family{}, nil
 			}

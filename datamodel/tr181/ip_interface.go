@@ -76,7 +76,7 @@ func (m *Model) ipInterfaceRows(ctx context.Context, parent []datamodel.Key) ite
 	return func(yield func(datamodel.Row[ipInterface], error) bool) {
 		v6 := map[string]bool{}
 		if m.p.IPv6 != nil {
-			all, err := dumpIPv6Links(ctx, m.p)
+			all, err := m.dumpIPv6Links(ctx)
 			if err != nil {
 				yield(datamodel.Row[ipInterface]{}, err)
 				return
@@ -85,7 +85,7 @@ func (m *Model) ipInterfaceRows(ctx context.Context, parent []datamodel.Key) ite
 				v6[l.Link] = l.Enabled
 			}
 		}
-		linkRows(m.p, hasIPInterface, func(l platform.Link, _ *linkTable) ipInterface {
+		linkRows(m, hasIPInterface, func(l platform.Link, _ *linkTable) ipInterface {
 			i := ipInterface{
 				enable: l.Enabled, ipv4Enable: true, ipv6Enable: v6[l.Name], status: l.State, name: l.Name,
 				lastChange: m.lastChange(l), lowerLayers: underIPInterface(l),

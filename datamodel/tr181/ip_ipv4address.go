@@ -89,7 +89,7 @@ func (m *Model) ipv4AddressRows(ctx context.Context, parent []datamodel.Key) ite
 
 // addressingType says where an address of the system came from.
 func (m *Model) addressingType(ctx context.Context, a platform.Address) string {
-	l, _, err := linkNamed(ctx, m.p, a.Link)
+	l, _, err := m.linkNamed(ctx, a.Link)
 	switch {
 	case err == nil && l.Kind == platform.LinkPPP:
 		return "IPCP"

@@ -110,7 +110,7 @@ func prefixRow(group []platform.Address, now time.Time) ipv6Prefix {
 		if !a.Deprecated {
 			p.prefixStatus = "Preferred"
 		}
-		p.autonomous = p.autonomous || a.Auto
+		p.autonomous = p.autonomous || a.Auto && !a.Prefix.Addr().IsLinkLocalUnicast()
 		if t := ends(now, a.Preferred); t.After(p.preferredUntil) {
 			p.preferredUntil = t
 		}

@@ -24,7 +24,7 @@ func (m *Model) neighborDiscovery() datamodel.Object {
 		Topics: []datamodel.Topic{AddressChanged},
 		Keys:   datamodel.Always,
 		Rows: datamodel.One(func(ctx context.Context, _ []datamodel.Key) (neighborDiscovery, error) {
-			v6, err := readFamily(ctx, m.p, true)
+			v6, err := m.readFamily(ctx, true)
 			return neighborDiscovery{v6.enabled}, err
 		}),
 	})
@@ -65,12 +65,12 @@ func (m *Model) ndInterface() datamodel.Object {
 		Topics: []datamodel.Topic{LinkChanged},
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[ndInterface], error] {
 			return func(yield func(datamodel.Row[ndInterface], error) bool) {
-				links, err := dumpLinks(ctx, m.p)
+				links, err := m.dumpLinks(ctx)
 				if err != nil {
 					yield(datamodel.Row[ndInterface]{}, err)
 					return
 				}
-				all, err := dumpIPv6Links(ctx, m.p)
+				all, err := m.dumpIPv6Links(ctx)
 				if err != nil {
 					yield(datamodel.Row[ndInterface]{}, err)
 					return

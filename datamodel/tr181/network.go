@@ -170,7 +170,7 @@ type linkChange struct {
 
 // stageLink enlists a change of the link called name.
 func (m *Model) stageLink(ctx context.Context, tx *datamodel.Tx, name string, want linkChange) error {
-	l, _, err := linkNamed(ctx, m.p, name)
+	l, _, err := m.linkNamed(ctx, name)
 	if err != nil {
 		return err
 	}

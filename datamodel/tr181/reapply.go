@@ -29,7 +29,7 @@ func (m *Model) Reapply(ctx context.Context, t *datamodel.Tree) error {
 		return err
 	}
 	defer tx.Abort()
-	links, err := dumpLinks(ctx, m.p)
+	links, err := m.dumpLinks(ctx)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func (m *Model) stats(path string) datamodel.Object {
 	return datamodel.Define(path+"Stats.", linkStatsParams, datamodel.Source[linkStats]{
 		Topics: []datamodel.Topic{LinkChanged},
 		Rows: datamodel.One(func(ctx context.Context, at []datamodel.Key) (linkStats, error) {
-			l, _, err := linkNamed(ctx, m.p, at[len(at)-1])
+			l, _, err := m.linkNamed(ctx, at[len(at)-1])
 			s := l.Stats
 			return linkStats{
 				s.BytesSent, s.BytesReceived, s.PacketsSent, s.PacketsReceived,

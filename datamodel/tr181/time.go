@@ -39,7 +39,7 @@ func (m *Model) time() datamodel.Object {
 		Topics: []datamodel.Topic{ClockStepped},
 		Keys:   datamodel.Always,
 		Rows: datamodel.One(func(ctx context.Context, _ []datamodel.Key) (timeStatus, error) {
-			s, err := readTime(ctx, m.p)
+			s, err := m.readTime(ctx)
 			if err != nil {
 				return timeStatus{}, err
 			}
@@ -87,7 +87,7 @@ func (m *Model) timeClient() datamodel.Object {
 		Topics: []datamodel.Topic{ClockStepped},
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[timeClient], error] {
 			return func(yield func(datamodel.Row[timeClient], error) bool) {
-				s, err := readTime(ctx, m.p)
+				s, err := m.readTime(ctx)
 				if err == nil && !s.NTP && len(s.Servers) == 0 {
 					return
 				}
