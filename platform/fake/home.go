@@ -81,11 +81,16 @@ func homeAddresses() []platform.Address {
 	wan.Permanent, wan.Dynamic, wan.Preferred, wan.Valid = false, true, time.Hour, time.Hour
 	wan6 := addr("eth0", "2001:db8:1::200:5eff:fe00:5301/64")
 	wan6.Permanent, wan6.Auto, wan6.Preferred, wan6.Valid = false, true, 4*time.Hour, 24*time.Hour
+	local := func(link, prefix string) platform.Address {
+		a := addr(link, prefix)
+		a.Permanent, a.Auto = false, true
+		return a
+	}
 	return []platform.Address{
 		addr("lo", "127.0.0.1/8"), addr("lo", "::1/128"),
-		wan, wan6, addr("eth0", "fe80::200:5eff:fe00:5301/64"),
+		wan, wan6, local("eth0", "fe80::200:5eff:fe00:5301/64"),
 		addr("br-lan", "192.168.1.1/24"), addr("br-lan", "2001:db8:100::1/64"),
-		addr("br-lan", "fd00:db8::1/64"), addr("br-lan", "fe80::200:5eff:fe00:5302/64"),
+		addr("br-lan", "fd00:db8::1/64"), local("br-lan", "fe80::200:5eff:fe00:5302/64"),
 	}
 }
 

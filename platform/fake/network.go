@@ -70,14 +70,18 @@ func (b *batch) Prepare(ctx context.Context) error {
 	if b.r.failPrepare != nil {
 		return b.r.failPrepare
 	}
-	s := b.r.state
-	err := plan.Check(plan.State{
-		Links: s.links, Addresses: s.addresses, Routes: s.routes,
-		MTURange: func(string) (uint32, uint32) { return plan.MinMTU, 9000 },
-		IPv6Off:  func(string) bool { return s.noFamily[1] },
-	}, b.Changes())
+	err := plan.Check(b.r.planState(), b.Changes())
 	b.prepared = err == nil
 	return err
+}
+
+func (r *Router) planState() plan.State {
+	off := r.state.noFamily[1]
+	return plan.State{
+		Links: r.state.links, Addresses: r.state.addresses, Routes: r.state.routes,
+		MTURange: func(string) (uint32, uint32) { return plan.MinMTU, 9000 },
+		IPv6Off:  func(string) bool { return off },
+	}
 }
 
 func (b *batch) Commit(ctx context.Context) (deferred bool, err error) {
@@ -94,6 +98,10 @@ func (b *batch) Commit(ctx context.Context) (deferred bool, err error) {
 	for i, c := range b.Changes() {
 		if r.failCommit != nil && i == r.failItem {
 			return false, &platform.ItemError{Item: i, Err: r.failCommit}
+		}
+		// Somebody may have been faster since Prepare.
+		if err := errors.Unwrap(plan.Check(r.planState(), []plan.Change{c})); err != nil {
+			return false, &platform.ItemError{Item: i, Err: err}
 		}
 		b.apply(c)
 		r.settle()

@@ -116,6 +116,9 @@ func (s *State) deleteAddress(a platform.Address) error {
 		return fmt.Errorf("%v on %s is %w", a.Prefix, a.Link, platform.ErrGone)
 	}
 	s.Addresses = slices.Delete(s.Addresses, i, i+1)
+	s.Routes = slices.DeleteFunc(s.Routes, func(r platform.Route) bool { // its own route goes with it
+		return r.Protocol == "kernel" && r.Link == a.Link && r.Dest == a.Prefix.Masked()
+	})
 	return nil
 }
 

@@ -1,0 +1,39 @@
+package fake
+
+import (
+	"net/netip"
+	"testing"
+
+	"gatehouse/platform"
+	"gatehouse/platform/platformtest"
+)
+
+// TestPlatform runs the suite that every backend passes.
+func TestPlatform(t *testing.T) {
+	platformtest.Run(t, func(t *testing.T) (platform.Platform, platformtest.Knobs) {
+		r := New()
+		wan := func(l string) bool { return l == "eth0" }
+		for _, a := range r.state.addresses {
+			if wan(a.Link) {
+				r.RemoveAddress(a)
+			}
+		}
+		r.RemoveRoutes(func(x platform.Route) bool { return wan(x.Link) })
+		for _, p := range []string{"192.0.2.2/24", "2001:db8::2/64"} {
+			a := platform.Address{Link: "eth0", Prefix: netip.MustParsePrefix(p), Permanent: true, Preferred: -1, Valid: -1}
+			r.SetAddress(a)
+			r.AddRoute(connected(a))
+		}
+		r.AddRoute(platform.Route{Dest: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("192.0.2.1"), Link: "eth0", Static: true, Protocol: "static"})
+		r.EditLink("spare0", func(l *platform.Link) { l.MAC = "00:00:5e:00:53:77" })
+		return r.Platform(), platformtest.Knobs{
+			WAN: "eth0", Bridge: "br-lan", Port: "eth1", Spare: "spare0",
+			SetLink: r.SetLink,
+			SetAddress: func(a platform.Address) {
+				a.Permanent, a.Preferred, a.Valid = true, -1, -1
+				r.SetAddress(a)
+			},
+			RemoveAddress: r.RemoveAddress, AddRoutes: r.AddRoute,
+		}
+	})
+}
