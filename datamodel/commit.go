@@ -190,7 +190,11 @@ func (tx *Tx) renumber() (undo func()) {
 		}
 		if e.alias != nil {
 			was := tab.aliasOf(key)
-			tab.setAlias(key, *e.alias)
+			if *e.alias == cpeAlias(tab.number(key, 0)) {
+				tab.setAlias(key, "")
+			} else {
+				tab.setAlias(key, *e.alias)
+			}
 			undos = append(undos, func() { tab.setAlias(key, was) })
 		}
 	}

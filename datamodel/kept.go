@@ -182,30 +182,30 @@ func (k *Kept[T]) save(text []byte) error {
 type keptBatch[T any] struct {
 	k         *Kept[T]
 	was, rows []keptRow[T]
-	done      bool
+	tried     bool
 }
 
 func (b *keptBatch[T]) Prepare(context.Context) error { return nil }
 
 func (b *keptBatch[T]) Commit(context.Context) (bool, error) {
-	return false, b.put(b.rows, true)
+	b.tried = true // a Save that fails may have come half way
+	return false, b.put(b.rows)
 }
 
 func (b *keptBatch[T]) Rollback(context.Context) error {
-	if !b.done {
+	if !b.tried {
 		return nil
 	}
-	return b.put(b.was, false)
+	return b.put(b.was)
 }
 
-func (b *keptBatch[T]) put(rows []keptRow[T], done bool) error {
+func (b *keptBatch[T]) put(rows []keptRow[T]) error {
 	if err := b.k.save(b.k.text(rows)); err != nil {
 		return err
 	}
 	b.k.mu.Lock()
 	b.k.rows, b.k.loaded = rows, true
 	b.k.mu.Unlock()
-	b.done = done
 	return nil
 }
 

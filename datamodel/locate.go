@@ -49,7 +49,7 @@ func (v view) step(ctx context.Context, s *spot, make create) error {
 	}
 	fresh := s.fresh
 	if errors.Is(err, ErrGone) {
-		if make == nil || id.alias == "" {
+		if make == nil || id.alias == "" || defaultAlias(id.alias) > 0 {
 			return ErrNoName
 		}
 		key, num, err = make(s, id.alias)

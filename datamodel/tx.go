@@ -253,7 +253,7 @@ func (tx *Tx) Add(ctx context.Context, table string) (Added, error) {
 			return Added{}, noName(table, "its rows have no alias")
 		}
 		_, _, _, err := v.instance(ctx, s.n, s.at, s.fresh, &seg{alias: alias})
-		if err == nil {
+		if err == nil || defaultAlias(alias) > 0 {
 			return Added{}, &ParamError{table, fmt.Errorf("%w: the alias is taken", ErrArguments)}
 		}
 		if !errors.Is(err, ErrGone) {

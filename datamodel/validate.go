@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -27,26 +29,29 @@ func (tx *Tx) validate(ctx context.Context, e *edit) Errors {
 	return errs
 }
 
+// uniqueAlias sees that no other row of the table has the alias of e, or will
+// have it by default.
 func (tx *Tx) uniqueAlias(e *edit) Errors {
 	last := len(e.at) - 1
-	v := tx.view()
 	tab := tx.t.numbers.table(e.n, e.at[:last])
-	taken := func(x *edit) bool { return x != e && x.o == e.o && x.new != nil && x.aliasText() == *e.alias }
+	num := e.num
+	if e.old != nil {
+		num = tab.number(e.at[last], 0)
+	}
+	taken := false
+	if n := defaultAlias(*e.alias); n > 0 {
+		taken = n != num
+	} else if key, ok := tab.byAlias(*e.alias); ok && key != e.at[last] {
+		other := tx.edit(e.o, append(slices.Clone(e.at[:last]), key))
+		taken = other == nil || other.new != nil && other.alias == nil
+	}
 	for x := range tx.edited(e.o, e.at[:last]) {
-		if (x.alias != nil || x.old == nil) && taken(x) {
-			return Errors{{e.path(e.o.rows.name(e.o.alias)), fmt.Errorf("%w: the alias is taken", ErrValue)}}
-		}
+		taken = taken || x != e && x.alias != nil && *x.alias == *e.alias
 	}
-	key, ok := v.aliased(e.n, tab, e.at[:last], *e.alias)
-	if num := defaultAlias(*e.alias); !ok && num > 0 {
-		if key, ok, _ = tab.key(num); ok {
-			ok = v.alias(e.n, tab, e.at[:last], key, num) == *e.alias
-		}
+	if !taken {
+		return nil
 	}
-	if ok && key != e.at[last] {
-		return Errors{{e.path(e.o.rows.name(e.o.alias)), fmt.Errorf("%w: the alias is taken", ErrValue)}}
-	}
-	return nil
+	return Errors{{e.path(e.o.rows.name(e.o.alias)), fmt.Errorf("%w: the alias is taken", ErrValue)}}
 }
 
 // uniqueKey compares a row with all others of its table. It does nothing when
@@ -111,19 +116,21 @@ func (w *walker) keyOf(n *node, at []Key, row any, names []string) string {
 	return b.String()
 }
 
-// flat takes a tree of joined errors apart.
+// flat takes a tree of joined errors apart. What fmt.Errorf makes of several
+// is one error, and stays one.
 func flat(err error) []error {
-	switch err := err.(type) {
-	case Errors:
-		return err.Unwrap()
-	case interface{ Unwrap() []error }:
-		var out []error
-		for _, e := range err.Unwrap() {
-			out = append(out, flat(e)...)
-		}
-		return out
+	if errs, ok := err.(Errors); ok {
+		return errs.Unwrap()
 	}
-	return []error{err}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || reflect.TypeOf(err) != reflect.TypeOf(errors.Join(err)) {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range joined.Unwrap() {
+		out = append(out, flat(e)...)
+	}
+	return out
 }
 
 // asValueAll makes what Check says, when it does not say of what kind it is,
