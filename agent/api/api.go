@@ -1,0 +1,302 @@
+// Package api is what the agent offers to whoever stands at one of its doors:
+// the command line today, D-Bus and ubus beside it. Methods, rights, named
+// errors and watches live here; a door only translates.
+package api
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"sync"
+
+	"gatehouse/agent/core"
+	"gatehouse/agent/notify"
+	"gatehouse/datamodel"
+)
+
+// Rights are what a caller may do.
+type Rights uint8
+
+// The rights. Secrets are never read back, by nobody.
+const (
+	Read  Rights = 1 << iota // values, names, attributes, status, watches
+	Write                    // set, add, delete, attributes
+	Act                      // start a session, read the configuration anew
+
+	Everything = Read | Write | Act
+)
+
+// A Caller is who stands at the door, as the door made sure of it.
+type Caller struct {
+	Name   string // for the log: "cli uid 0"
+	Rights Rights
+}
+
+// Core is what the service needs of the agent's core.
+type Core interface {
+	Ask(ctx context.Context, m core.Message) error
+	Post(ctx context.Context, m core.Message) error
+	Status() core.Status
+}
+
+// Attributes are the notification attributes of parameters.
+type Attributes interface {
+	Attributes(ctx context.Context, paths []string) iter.Seq2[notify.Attribute, error]
+	SetAttributes(ctx context.Context, changes []notify.Change) error
+}
+
+// Config is what New needs; every field but Origin must be given.
+type Config struct {
+	Tree       *datamodel.Tree
+	Attributes Attributes
+	Core       Core
+	// Origin names the layer that a setting comes from, "" for what is none.
+	Origin func(path string) string
+	// Reload reads the configuration file anew; the names that changed.
+	Reload func(ctx context.Context) ([]string, error)
+	// Written is told which paths somebody at a door has changed.
+	Written func(ctx context.Context, paths []string)
+	// Agent fills in what only the agent as a whole knows of its status.
+	Agent func(*Status)
+	Log   *slog.Logger
+}
+
+// A Service serves every door. Its methods may be called by many goroutines.
+type Service struct {
+	Config
+
+	mu       sync.Mutex
+	watchers map[*watcher]struct{}
+}
+
+// New returns a service.
+func New(c Config) *Service {
+	return &Service{Config: c, watchers: map[*watcher]struct{}{}}
+}
+
+// A Value is a parameter with its value.
+type Value struct {
+	Name     string `json:"name"`
+	Value    string `json:"value"`
+	Type     string `json:"type"` // "string", "unsignedInt", … (TR-106 3.2)
+	Writable bool   `json:"writable"`
+	Hidden   bool   `json:"hidden,omitempty"` // the value is kept back
+	Origin   string `json:"origin,omitempty"` // of a setting: who decided it
+}
+
+// A Name is a parameter or an object.
+type Name struct {
+	Name     string `json:"name"` // an object's ends in a dot
+	Type     string `json:"type"` // "object" for an object
+	Writable bool   `json:"writable"`
+}
+
+// An Assignment is a parameter to be set. In Add its name counts from the new
+// object.
+type Assignment struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Get yields the parameters at or below the paths.
+func (s *Service) Get(ctx context.Context, c Caller, paths []string) iter.Seq2[Value, error] {
+	return func(yield func(Value, error) bool) {
+		if err := c.may(Read); err != nil {
+			yield(Value{}, err)
+			return
+		}
+		ctx = s.Tree.WithMemo(ctx)
+		for _, p := range paths {
+			for it, err := range s.Tree.Values(ctx, p) {
+				if err != nil {
+					yield(Value{}, named(err))
+					return
+				}
+				if !yield(s.value(it), nil) {
+					return
+				}
+			}
+		}
+		if err := s.Tree.Sync(); err != nil {
+			yield(Value{}, named(err))
+		}
+	}
+}
+
+func (s *Service) value(it datamodel.Item) Value {
+	v := Value{Name: it.Name, Value: it.Value, Type: typeName(it.Type), Writable: it.Access != datamodel.ReadOnly, Hidden: it.Hidden}
+	if s.Origin != nil {
+		v.Origin = s.Origin(it.Name)
+	}
+	return v
+}
+
+// typeName is the XSD type without its prefix.
+func typeName(t datamodel.Type) string { return t.XSD()[len("xsd:"):] }
+
+// Names yields what is at or below path, or, with next, only the next level.
+func (s *Service) Names(ctx context.Context, c Caller, path string, next bool) iter.Seq2[Name, error] {
+	return func(yield func(Name, error) bool) {
+		if err := c.may(Read); err != nil {
+			yield(Name{}, err)
+			return
+		}
+		for n, err := range s.Tree.Names(s.Tree.WithMemo(ctx), path, next) {
+			if err != nil {
+				yield(Name{}, named(err))
+				return
+			}
+			line := Name{Name: n.Path, Type: "object", Writable: n.Writable}
+			if !n.Object {
+				line.Type = typeName(n.Type)
+			}
+			if !yield(line, nil) {
+				return
+			}
+		}
+		if err := s.Tree.Sync(); err != nil {
+			yield(Name{}, named(err))
+		}
+	}
+}
+
+// Set sets all of them or none. Deferred: it is committed, and in effect after
+// the services that it concerns were reloaded. A dry run changes nothing.
+func (s *Service) Set(ctx context.Context, c Caller, as []Assignment, dryRun bool) (deferred bool, err error) {
+	list := make([]datamodel.Assignment, len(as))
+	paths := make([]string, len(as))
+	for i, a := range as {
+		list[i] = datamodel.Assignment{Path: a.Name, Value: a.Value}
+		paths[i] = a.Name
+	}
+	return s.write(ctx, c, dryRun, func(tx *datamodel.Tx) ([]string, error) {
+		return paths, tx.Set(ctx, list...)
+	})
+}
+
+// Add makes an instance in the table and sets parameters of it, in one
+// transaction; it returns the path of the instance.
+func (s *Service) Add(ctx context.Context, c Caller, table string, as []Assignment) (path string, err error) {
+	_, err = s.write(ctx, c, false, func(tx *datamodel.Tx) ([]string, error) {
+		added, err := tx.Add(ctx, table)
+		if err != nil {
+			return nil, err
+		}
+		path = added.Path
+		list := make([]datamodel.Assignment, len(as))
+		for i, a := range as {
+			list[i] = datamodel.Assignment{Path: path + a.Name, Value: a.Value}
+		}
+		return []string{path}, tx.Set(ctx, list...)
+	})
+	if err != nil {
+		return "", err
+	}
+	return path, nil
+}
+
+// Delete deletes all the instances or none.
+func (s *Service) Delete(ctx context.Context, c Caller, paths []string) error {
+	_, err := s.write(ctx, c, false, func(tx *datamodel.Tx) ([]string, error) {
+		for _, p := range paths {
+			if err := tx.Delete(ctx, p); err != nil {
+				return nil, err
+			}
+		}
+		return paths, nil
+	})
+	return err
+}
+
+// write runs one transaction. edit returns the paths that it changes.
+func (s *Service) write(ctx context.Context, c Caller, dryRun bool, edit func(*datamodel.Tx) ([]string, error)) (deferred bool, err error) {
+	if err := c.may(Write); err != nil {
+		return false, err
+	}
+	tx, err := s.Tree.Begin(ctx)
+	if err != nil {
+		return false, named(err)
+	}
+	defer tx.Abort()
+	paths, err := edit(tx)
+	if err != nil {
+		return false, named(err)
+	}
+	if dryRun {
+		return false, named(tx.DryRun(ctx))
+	}
+	result, err := tx.Commit(ctx)
+	if err != nil {
+		return false, named(err)
+	}
+	s.Log.Info("written", "by", c.Name, "paths", paths)
+	ctx = context.WithoutCancel(ctx)
+	if len(result.After) > 0 {
+		var actions []core.Action
+		for _, a := range result.After {
+			actions = append(actions, core.Action{Name: a.Name, Run: a.Run})
+		}
+		if err := s.Core.Post(ctx, core.After{Actions: actions}); err != nil {
+			return result.Deferred, named(err)
+		}
+	}
+	s.Written(ctx, paths)
+	return result.Deferred, nil
+}
+
+// An Attribute is what an ACS has set, or may, for a parameter (TR-069
+// A.3.2.4).
+type Attribute struct {
+	Name         string   `json:"name"`
+	Notification int      `json:"notification"` // 0 off, 1 passive, 2 active, 3 to 6 with lightweight ones
+	AccessList   []string `json:"accessList"`   // who on the LAN may write it, besides the ACS
+}
+
+// GetAttributes yields the attributes of the parameters at or below the paths.
+func (s *Service) GetAttributes(ctx context.Context, c Caller, paths []string) iter.Seq2[Attribute, error] {
+	return func(yield func(Attribute, error) bool) {
+		if err := c.may(Read); err != nil {
+			yield(Attribute{}, err)
+			return
+		}
+		for a, err := range s.Attributes.Attributes(s.Tree.WithMemo(ctx), paths) {
+			if !yield(Attribute(a), named(err)) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// SetNotification sets the Notification attribute (0 off, 1 passive, 2 active,
+// TR-069 A.3.2.4) of the parameters at or below the paths.
+func (s *Service) SetNotification(ctx context.Context, c Caller, paths []string, notification int) error {
+	if err := c.may(Write); err != nil {
+		return err
+	}
+	changes := make([]notify.Change, len(paths))
+	for i, p := range paths {
+		changes[i] = notify.Change{Name: p, NotificationChange: true, Notification: notification}
+	}
+	return named(s.Attributes.SetAttributes(ctx, changes))
+}
+
+// Inform asks for a session. Without an event it is a "2 PERIODIC".
+func (s *Service) Inform(ctx context.Context, c Caller, event string) error {
+	if err := c.may(Act); err != nil {
+		return err
+	}
+	var m core.Inform
+	if event != "" {
+		m.Events = []core.Event{{Code: event}}
+	}
+	return named(s.Core.Ask(ctx, m))
+}
+
+// ReloadConfig reads the configuration file anew and returns what changed.
+func (s *Service) ReloadConfig(ctx context.Context, c Caller) ([]string, error) {
+	if err := c.may(Act); err != nil {
+		return nil, err
+	}
+	changed, err := s.Reload(ctx)
+	return changed, named(err)
+}

@@ -1,0 +1,63 @@
+package api
+
+import (
+	"time"
+
+	"gatehouse/agent/core"
+)
+
+// Status tells a person, or a script, how the agent is doing.
+type Status struct {
+	State       string    `json:"state"`            // disabled, idle, waiting, in session, rebooting
+	Reason      string    `json:"reason,omitempty"` // one sentence, when State does not speak for itself
+	ACS         string    `json:"acs"`              // the URL, "" when none is known
+	Session     string    `json:"session,omitempty"`
+	Started     time.Time `json:"started,omitzero"`
+	Ended       time.Time `json:"ended,omitzero"`
+	Succeeded   time.Time `json:"succeeded,omitzero"`
+	LastError   string    `json:"lastError,omitempty"` // one sentence; "" after a session that went well
+	NextAttempt time.Time `json:"nextAttempt,omitzero"`
+	RetryCount  uint32    `json:"retryCount"`
+	Pending     []string  `json:"pending"` // events that are not yet delivered
+	Sessions    uint64    `json:"sessions"`
+	Failures    uint64    `json:"failures"`
+	StoreError  string    `json:"storeError,omitempty"` // one sentence while the state cannot be saved
+
+	Version              string            `json:"version"`
+	Platform             string            `json:"platform"`
+	Device               map[string]string `json:"device,omitempty"` // Manufacturer, OUI, ProductClass, SerialNumber
+	SafeMode             bool              `json:"safeMode,omitempty"`
+	ConnectionRequestURL string            `json:"connectionRequestURL,omitempty"`
+	ConnectionRequests   map[string]uint64 `json:"connectionRequests,omitempty"` // counted by what became of them
+	FlashWrites          uint64            `json:"flashWrites"`
+	Absent               []string          `json:"absent,omitempty"` // what this platform or user cannot serve
+}
+
+// Status returns the present status.
+func (s *Service) Status(c Caller) (Status, error) {
+	if err := c.may(Read); err != nil {
+		return Status{}, err
+	}
+	st := fromCore(s.Core.Status())
+	if s.Agent != nil {
+		s.Agent(&st)
+	}
+	return st, nil
+}
+
+func fromCore(c core.Status) Status {
+	st := Status{
+		State: string(c.State), Reason: c.Reason,
+		Session: c.Session, Started: c.Started, Ended: c.Ended, Succeeded: c.Succeeded,
+		LastError: c.LastError, NextAttempt: c.NextAttempt, RetryCount: c.RetryCount,
+		Pending: []string{}, Sessions: c.Sessions, Failures: c.Failures, StoreError: c.StoreError,
+	}
+	for _, e := range c.Pending {
+		text := e.Code
+		if e.CommandKey != "" {
+			text += " (" + e.CommandKey + ")"
+		}
+		st.Pending = append(st.Pending, text)
+	}
+	return st
+}

@@ -1,0 +1,299 @@
+// Package app wires the agent: it opens the state, binds the data model to the
+// platform, and runs every task until it is told to stop. main, the lab and
+// the whole-agent tests all come in through Run.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"maps"
+	"net"
+	"time"
+
+	"gatehouse/agent/api"
+	"gatehouse/agent/control"
+	"gatehouse/agent/core"
+	"gatehouse/agent/notify"
+	"gatehouse/agent/rpc"
+	"gatehouse/agent/settings"
+	"gatehouse/datamodel"
+	"gatehouse/datamodel/tr181"
+	"gatehouse/internal/guard"
+	"gatehouse/internal/store"
+	"gatehouse/platform"
+)
+
+// Config is all that an agent gets from outside: a test gives it a router in
+// memory, pipes for a network and a file system that fails.
+type Config struct {
+	Platform platform.Platform
+	Version  string
+
+	// Files. Config and Factory may be missing; State and Run are made.
+	ConfigFile, FactoryFile string
+	State, Run              string
+	StateFS, RunFS          store.FS // nil: the real one
+	ResolvConf, Hosts       string   // where the stub resolver reads; "": /etc
+
+	// Dial and Listen are the network; nil: the real one.
+	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	Listen func(ctx context.Context, network, address string) (net.Listener, error)
+	// Who says who stands at the control socket; nil: what the kernel says.
+	Who func(net.Conn) api.Caller
+
+	// Built is when the agent was built: the clock cannot be earlier.
+	Built time.Time
+	// Rand is uniform in [0, n), for back-off and phases; nil: math/rand.
+	Rand func(n int64) int64
+	// Reload is sent to when the configuration is to be read again (SIGHUP).
+	Reload <-chan struct{}
+	// Dump sees every envelope, with its secrets masked; nil: nobody looks.
+	Dump func(sent bool, envelope string)
+	// Ready is called when the agent is up; nil: nobody waits.
+	Ready func(*Agent)
+	// Level is set to what the configuration says; nil: somebody else decides.
+	Level *slog.LevelVar
+	Log   *slog.Logger
+}
+
+// An Agent is one running agent.
+type Agent struct {
+	cfg      Config
+	log      *slog.Logger
+	state    *store.Dir
+	run      *store.Dir
+	settings *settings.Settings
+	id       platform.ID
+	wall     *wall
+	model    *tr181.Model
+	tree     *datamodel.Tree
+	notify   *notify.Notifier
+	core     *core.Agent
+	api      *api.Service
+	guard    *guard.Guard
+	reach    *reach
+	health   *health
+	safe     bool
+
+	wentWell func() // after each good session
+	network  network
+	good     <-chan struct{} // a session went well
+	rebind   chan struct{}   // the connection request server has other settings now
+	networks chan struct{}   // links, addresses, routes may be others now
+	changed  chan struct{}   // settings have other values now
+	clock    chan struct{}   // the wall clock was set
+}
+
+// Run is an agent, from its start until ctx ends. It returns an error when it
+// cannot start or an essential task fails.
+func Run(ctx context.Context, cfg Config) (err error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = new(net.Dialer).DialContext
+	}
+	if cfg.Listen == nil {
+		cfg.Listen = new(net.ListenConfig).Listen
+	}
+	if cfg.Who == nil {
+		cfg.Who = control.Peer
+	}
+	a := &Agent{
+		cfg: cfg, log: cfg.Log,
+		rebind:   make(chan struct{}, 1),
+		changed:  make(chan struct{}, 1),
+		clock:    make(chan struct{}, 1),
+		networks: make(chan struct{}, 1),
+	}
+	unlock, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	if err := a.start(ctx); err != nil {
+		return err
+	}
+	tasks := a.tasks()
+	if cfg.Ready != nil {
+		cfg.Ready(a)
+	}
+	err = runTasks(ctx, a.log, tasks)
+	if err != nil {
+		return err
+	}
+	return a.health.end()
+}
+
+// open opens the folders of state and takes the lock that keeps a second agent
+// off them.
+func (a *Agent) open() (unlock func() error, err error) {
+	a.state, err = store.Open(a.cfg.State, store.Options{FS: a.cfg.StateFS, Log: a.log.With("component", "store")})
+	if err != nil {
+		return nil, err
+	}
+	a.run, err = store.Open(a.cfg.Run, store.Options{FS: a.cfg.RunFS, Log: a.log.With("component", "store")})
+	if err != nil {
+		return nil, err
+	}
+	unlockState, err := a.state.Lock()
+	if err != nil {
+		return nil, fmt.Errorf("state in %s: %w", a.cfg.State, err)
+	}
+	unlockRun, err := a.run.Lock()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("run directory %s: %w", a.cfg.Run, err), unlockState())
+	}
+	return func() error { return errors.Join(unlockRun(), unlockState()) }, nil
+}
+
+// start makes every part, lowest first. Nothing runs yet when it returns.
+func (a *Agent) start(ctx context.Context) error {
+	p := a.cfg.Platform
+	a.wall = &wall{clock: p.Clock, floor: a.cfg.Built}
+	a.wall.refresh(ctx)
+	if err := a.startHealth(ctx); err != nil {
+		return err
+	}
+	var err error
+	a.settings, err = settings.Open(settings.Options{
+		Config: a.cfg.ConfigFile, Factory: a.cfg.FactoryFile,
+		State: a.state.File("settings", 1), Log: a.log.With("component", "settings"),
+	})
+	if err != nil {
+		return err
+	}
+	if err := a.settings.Generate(); err != nil {
+		a.log.Warn("the path of connection requests will be another one after a restart", "err", err)
+	}
+	if a.id, err = a.identify(ctx); err != nil {
+		return err
+	}
+	a.reach = &reach{links: p.Links, addresses: p.Addresses}
+	if err := a.startModel(ctx); err != nil {
+		return err
+	}
+	if err := a.startNotify(); err != nil {
+		return err
+	}
+	if err := a.startCore(ctx); err != nil {
+		return err
+	}
+	a.guard = guard.New(guard.Config{
+		Accept: func(string) { a.post(core.ConnectionRequest{}) },
+		Log:    a.log.With("component", "connreq"),
+	})
+	a.api = api.New(api.Config{
+		Tree: a.tree, Attributes: a.notify, Core: a.core,
+		Origin: a.origin, Reload: a.settings.Reload, Written: a.written, Agent: a.describe,
+		Log: a.log.With("component", "api"),
+	})
+	a.settings.OnChange(a.settingsChanged)
+	return nil
+}
+
+// startModel binds the declarations to the platform. After three bad ends in a
+// row only those remain that an ACS needs to push another firmware.
+func (a *Agent) startModel(ctx context.Context) (err error) {
+	p := a.cfg.Platform
+	if a.safe {
+		p = platform.Platform{Name: p.Name, Identity: p.Identity, System: p.System, Power: p.Power}
+		a.log.Error("safe mode: the agent ended badly three times within ten minutes of its start")
+	}
+	a.model = tr181.New(p, tr181.Agent{
+		Settings: a.settings,
+		Reach:    a.reach,
+		Identity: func() platform.ID { return a.id },
+		Keep:     func(name string) datamodel.Backing { return a.state.File("kept-"+name, 1) },
+		Version:  a.cfg.Version,
+		Start:    time.Now(),
+	})
+	a.tree, err = datamodel.New(datamodel.Options{
+		Numbers: a.state.File("instances", 1),
+		Journal: a.state.File("journal", 1),
+		Log:     a.log.With("component", "datamodel"),
+	})
+	if err != nil {
+		return err
+	}
+	undo := maps.Clone(a.model.Undo())
+	undo[settings.UndoName] = a.settings.Recover
+	if err := a.tree.Recover(ctx, undo); err != nil {
+		return err
+	}
+	_, err = a.tree.Add(a.model.Objects()...)
+	return err
+}
+
+func (a *Agent) startNotify() (err error) {
+	a.notify, err = notify.New(notify.Config{
+		Tree:       a.tree,
+		Defaults:   func() iter.Seq[datamodel.Info] { return notify.Defaults(a.tree) },
+		Attributes: a.state.File("attributes", 1),
+		Told:       a.state.File("told", 1),
+		Run:        a.run.File("told", 1),
+		Core: func(ctx context.Context, changed bool) error {
+			return a.core.Post(ctx, core.ValueChange{Withdrawn: !changed})
+		},
+		Log: a.log.With("component", "notify"),
+	})
+	return err
+}
+
+// startCore makes core and what runs its sessions.
+func (a *Agent) startCore(ctx context.Context) (err error) {
+	runner := &sessions{agent: a}
+	bootID := ""
+	if sys := a.cfg.Platform.System; sys != nil {
+		if bootID, err = sys.BootID(ctx); err != nil {
+			a.log.Warn("the boot cannot be told from the last one", "err", err)
+		}
+	}
+	if bootID == "" {
+		bootID = "unknown"
+	}
+	cfg := core.Config{
+		Runner:   runner,
+		Settings: a.schedule,
+		Flash:    a.state.File("events", 1),
+		Run:      a.run.File("session", 1),
+		BootID:   bootID,
+		Now:      a.wall.Now,
+		Rand:     a.cfg.Rand,
+		Booted:   a.bootedOnce,
+		Wipe:     a.wipe,
+		Log:      a.log.With("component", "core"),
+	}
+	if a.cfg.Platform.Power != nil {
+		cfg.Restart = a.restart
+	}
+	if a.core, err = core.New(cfg); err != nil {
+		return err
+	}
+	runner.handler = rpc.New(rpc.Config{
+		Tree: a.tree, Attributes: a.notify, Core: a.core,
+		ParameterKey: func(tx *datamodel.Tx, key string) error { return a.settings.Stage(tx, settings.ParameterKey, key) },
+		Addressing:   a.addressing,
+		Written:      a.writtenByACS,
+		Log:          a.log.With("component", "rpc"),
+	})
+	return nil
+}
+
+// tasks is the whole agent as a table.
+func (a *Agent) tasks() []task {
+	return []task{
+		{name: "core", run: a.core.Run, essential: true},
+		{name: "notify", run: a.notify.Run, essential: true, last: true},
+		{name: "platform events", run: a.watchPlatform},
+		{name: "relay", run: a.relay},
+		{name: "network", run: a.followNetwork},
+		{name: "connection requests", run: a.serveConnectionRequests},
+		{name: "control", run: a.serveControl},
+		{name: "health", run: a.watchHealth},
+		{name: "reload", run: a.watchReload},
+	}
+}

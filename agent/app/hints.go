@@ -1,0 +1,156 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"gatehouse/agent/core"
+	"gatehouse/agent/settings"
+	"gatehouse/datamodel"
+	"gatehouse/datamodel/tr181"
+	"gatehouse/platform"
+)
+
+// Hints say where to look: they carry no values, and one more or less does no
+// harm. From here they go to those who look.
+
+// hint tells everybody who watches that rows of a topic may have changed.
+func (a *Agent) hint(topic datamodel.Topic) {
+	a.notify.Hint(topic)
+	a.api.Hint(topic)
+}
+
+func (a *Agent) resync() {
+	a.notify.Resync()
+	a.api.Resync()
+}
+
+// post hands core a message on a path that must not block for long; when core
+// has ended there is nobody left to tell.
+func (a *Agent) post(m core.Message) {
+	if err := a.core.Post(context.Background(), m); err != nil && !errors.Is(err, core.ErrStopped) {
+		a.log.Error("lost", "message", m, "err", err)
+	}
+}
+
+// watchPlatform passes on what the platform reports. When its report ends,
+// events may have been missed.
+func (a *Agent) watchPlatform(ctx context.Context) error {
+	events := a.cfg.Platform.Events
+	if events == nil {
+		<-ctx.Done()
+		return nil
+	}
+	err := events.Watch(ctx, a.platformEvent)
+	a.platformEvent(platform.Event{Topic: platform.Resync})
+	return err
+}
+
+// platformEvent must not block.
+func (a *Agent) platformEvent(e platform.Event) {
+	switch e.Topic {
+	case platform.Resync:
+		a.resync()
+		poke(a.networks)
+		poke(a.clock)
+		return
+	case platform.LinkChanged, platform.AddressChanged, platform.RouteChanged, platform.ResolverChanged:
+		poke(a.networks)
+	case platform.ClockStepped:
+		poke(a.clock)
+	}
+	a.hint(datamodel.Topic(e.Topic))
+}
+
+// poke sets a flag that somebody waits for.
+func poke(flag chan struct{}) {
+	select {
+	case flag <- struct{}{}:
+	default:
+	}
+}
+
+// networkSettles is how long the network may go on changing before we look.
+const networkSettles = 500 * time.Millisecond
+
+// relay hands core the news that come from goroutines which must not wait for
+// it: a commit on core's own goroutine changes settings, too.
+func (a *Agent) relay(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.changed:
+			a.post(core.SettingsChanged{})
+		case <-a.clock:
+			a.wall.refresh(ctx)
+			a.post(core.ClockStepped{})
+		}
+	}
+}
+
+// followNetwork puts rows that the agent keeps back into the kernel when their
+// link is there again, keeps ConnectionRequestURL true, and tells core that a
+// way to the ACS may have come back.
+func (a *Agent) followNetwork(ctx context.Context) error {
+	poke(a.networks) // at the start everything is new
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.networks:
+		}
+		if err := sleep(ctx, networkSettles); err != nil {
+			return nil
+		}
+		select { // what came in the meantime is covered by this look
+		case <-a.networks:
+		default:
+		}
+		if err := a.model.Reapply(ctx, a.tree); err != nil {
+			a.log.Warn("not everything that is configured could be put back", "err", err)
+		}
+		if a.reach.refresh(ctx) {
+			a.hint(tr181.ReachChanged)
+		}
+		a.post(core.NetworkUp{})
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// settingsChanged hears from the settings which have another value now,
+// whoever changed them.
+func (a *Agent) settingsChanged(names []string) {
+	a.hint(tr181.SettingsChanged)
+	poke(a.changed)
+	for _, n := range names {
+		switch {
+		case n == settings.HTTPConnectionRequestEnable, strings.HasPrefix(n, "cpe."):
+			poke(a.rebind)
+		}
+	}
+}
+
+// written hears which paths somebody at a door has changed: news for the ACS
+// and for every watch.
+func (a *Agent) written(ctx context.Context, paths []string) {
+	a.resync()
+}
+
+// writtenByACS hears which paths the ACS has changed: news for the watches.
+func (a *Agent) writtenByACS(ctx context.Context, paths []string) {
+	a.api.Resync()
+	poke(a.networks)
+}

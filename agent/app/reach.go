@@ -1,0 +1,112 @@
+package app
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+
+	"gatehouse/platform"
+)
+
+// reach knows at which address the ACS can reach us: the literal local
+// address of the last session's socket (TR-069 3.2.2 asks for a host address,
+// not a name), as long as the device still has it; else the address of the
+// link that leads upstream.
+type reach struct {
+	links     platform.Links
+	addresses platform.Addresses
+
+	mu   sync.Mutex
+	last netip.Addr // our end of the last session
+	host netip.Addr // what is told
+	port uint16     // of the connection request server; 0: it does not listen
+	path string     // with its slash
+}
+
+// ConnectionRequestURL implements tr181.Reach; "" while we cannot be reached.
+func (r *reach) ConnectionRequestURL() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.port == 0 || !r.host.IsValid() {
+		return ""
+	}
+	hostport := net.JoinHostPort(r.host.WithZone("").String(), strconv.Itoa(int(r.port)))
+	return "http://" + hostport + r.path
+}
+
+// listening says where the connection request server listens; port 0: not.
+func (r *reach) listening(port uint16, path string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.port, r.path = port, path
+}
+
+// session says which address the present session comes from.
+func (r *reach) session(local net.Addr) {
+	ap, err := netip.ParseAddrPort(local.String())
+	if err != nil {
+		return // a pipe of a test has none
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = ap.Addr().Unmap()
+	r.host = r.last
+}
+
+// refresh looks anew at the addresses of the device, and reports whether the
+// URL is another one now.
+func (r *reach) refresh(ctx context.Context) (changed bool) {
+	if r.addresses == nil || r.links == nil {
+		return false
+	}
+	before := r.ConnectionRequestURL()
+	host, ok := r.look(ctx)
+	if !ok {
+		return false // nothing is known: what was true may still be
+	}
+	r.mu.Lock()
+	r.host = host
+	r.mu.Unlock()
+	return r.ConnectionRequestURL() != before
+}
+
+// look finds the address to tell: the last session's if it is still there,
+// else the first usable one of the upstream link, IPv4 before IPv6.
+func (r *reach) look(ctx context.Context) (host netip.Addr, ok bool) {
+	upstream := map[string]bool{}
+	for l, err := range r.links.Links(ctx) {
+		if err != nil {
+			return host, false
+		}
+		upstream[l.Name] = l.Upstream
+	}
+	r.mu.Lock()
+	last := r.last
+	r.mu.Unlock()
+	var v4, v6 netip.Addr
+	for a, err := range r.addresses.Addresses(ctx) {
+		addr := a.Prefix.Addr()
+		switch {
+		case err != nil:
+			return host, false
+		case addr == last && last.IsValid():
+			return last, true
+		case !upstream[a.Link] || !usable(a):
+		case addr.Is4() && !v4.IsValid():
+			v4 = addr
+		case addr.Is6() && !v6.IsValid():
+			v6 = addr
+		}
+	}
+	if v4.IsValid() {
+		return v4, true
+	}
+	return v6, true
+}
+
+func usable(a platform.Address) bool {
+	addr := a.Prefix.Addr()
+	return addr.IsGlobalUnicast() && !a.Tentative && !a.Duplicate && !a.Deprecated && !a.Temporary
+}

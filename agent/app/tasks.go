@@ -1,0 +1,95 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// A task is one goroutine of the agent, with a name and a restart rule.
+type task struct {
+	name string
+	run  func(ctx context.Context) error
+
+	// last tasks are told to stop when all others have ended: a session that
+	// comes to its end still needs them.
+	last bool
+
+	// An essential task that ends early ends the process, and procd or systemd
+	// starts it again. Any other is run again after a pause.
+	essential bool
+}
+
+// Pauses before an optional task that failed is run again. One that held out
+// for steady starts over with the first.
+const (
+	firstPause = time.Second
+	lastPause  = 5 * time.Minute
+	steady     = 10 * time.Minute
+)
+
+// errEndedEarly is the error of an essential task that returned nil while the
+// agent was still to run.
+var errEndedEarly = errors.New("ended by itself")
+
+// runTasks runs all of them until ctx ends or an essential one fails, and
+// returns when every one has ended.
+func runTasks(ctx context.Context, log *slog.Logger, tasks []task) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	lasting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var others, last sync.WaitGroup
+	for _, t := range tasks {
+		group, ctx := &others, ctx
+		if t.last {
+			group, ctx = &last, lasting
+		}
+		group.Go(func() {
+			if err := t.keep(ctx, log); err != nil {
+				fail(fmt.Errorf("%s: %w", t.name, err))
+			}
+		})
+	}
+	others.Wait()
+	stop()
+	last.Wait()
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// keep runs the task by its rule. It returns an error only for an essential
+// one.
+func (t task) keep(ctx context.Context, log *slog.Logger) error {
+	pause := firstPause
+	for {
+		began := time.Now()
+		err := t.run(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			err = errEndedEarly
+		}
+		if t.essential {
+			return err
+		}
+		if time.Since(began) >= steady {
+			pause = firstPause
+		}
+		log.Warn("task failed, will be run again", "task", t.name, "in", pause, "err", err)
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		}
+		pause = min(2*pause, lastPause)
+	}
+}

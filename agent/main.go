@@ -1,0 +1,175 @@
+// Gatehouse is the management agent of a home router, and its command line:
+// `gatehouse run` is the daemon, every other command talks to it over a unix
+// socket in the run directory.
+//
+// It reads its configuration (/etc/config/gatehouse or
+// /etc/gatehouse/gatehouse), keeps its state in /etc/gatehouse/state and what
+// need not survive a boot in /var/run/gatehouse. docs/architecture.md lists
+// every file and socket.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// Exit codes, for scripts.
+const (
+	exitOK         = 0
+	exitFailed     = 1 // refused: the message says by what
+	exitUsage      = 2 // the command line is wrong
+	exitNotRunning = 3 // no agent answers
+	exitDenied     = 4 // the caller may not
+)
+
+// A command is one word of the command line.
+type command struct {
+	name, args, help string
+	run              func(ctx context.Context, c *invocation) error
+	flags            func(*flag.FlagSet, *invocation)
+}
+
+// An invocation is one use of a command.
+type invocation struct {
+	dirs     dirs
+	out      *screen
+	args     []string
+	options  options
+	stderr   io.Writer
+	commands []command
+}
+
+// options are the flags of single commands.
+type options struct {
+	next, dryRun, origin bool
+	soap                 bool
+	notification         int
+	logLevel             string
+}
+
+func commands() []command {
+	return []command{
+		{"run", "", "be the agent, in the foreground", runAgent, daemonFlags},
+		{"get", "PATH…", "values at or below paths", get, func(f *flag.FlagSet, c *invocation) {
+			f.BoolVar(&c.options.origin, "origin", false, "show who decided each setting")
+		}},
+		{"set", "PATH=VALUE…", "set parameters, all of them or none", set, func(f *flag.FlagSet, c *invocation) {
+			f.BoolVar(&c.options.dryRun, "dry-run", false, "only check that they could be set")
+		}},
+		{"add", "TABLE [NAME=VALUE…]", "make an instance, with parameters", add, nil},
+		{"del", "PATH…", "delete instances", del, nil},
+		{"names", "[PATH…]", "what there is at or below paths", names, func(f *flag.FlagSet, c *invocation) {
+			f.BoolVar(&c.options.next, "next", false, "the next level only")
+		}},
+		{"attrs", "PATH…", "notification attributes; with --notify, set them", attrs, func(f *flag.FlagSet, c *invocation) {
+			f.IntVar(&c.options.notification, "notify", -1, "0 off, 1 passive, 2 active")
+		}},
+		{"watch", "PATH…", "values, and each change of them", watch, nil},
+		{"status", "", "how the agent is doing", status, nil},
+		{"inform", "[EVENT]", "start a session with the ACS", inform, nil},
+		{"reload", "", "read the configuration file anew", reload, nil},
+		{"completion", "bash", "print a completion script", completion, nil},
+		{"version", "", "print the version", printVersion, nil},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// execute runs one command line and returns its exit code.
+func execute(ctx context.Context, args []string, stdout *os.File, stderr io.Writer) int {
+	all := commands()
+	if len(args) == 0 || slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
+		usage(stdout, all)
+		return exitOK
+	}
+	i := slices.IndexFunc(all, func(c command) bool { return c.name == args[0] })
+	if i < 0 {
+		fmt.Fprintf(stderr, "gatehouse: there is no command %q; `gatehouse help` lists them\n", args[0])
+		return exitUsage
+	}
+	inv, err := all[i].parse(args[1:], stdout, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return exitOK
+	}
+	if err == nil {
+		inv.commands = all
+		err = all[i].run(ctx, inv)
+	}
+	return report(stderr, args[0], err)
+}
+
+// parse reads the flags of a command, before, between and after its arguments.
+func (c command) parse(args []string, stdout *os.File, stderr io.Writer) (*invocation, error) {
+	inv := &invocation{stderr: stderr, options: options{notification: -1}}
+	f := flag.NewFlagSet("gatehouse "+c.name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	inv.dirs.flags(f)
+	asJSON := f.Bool("json", false, "print JSON, one object a line")
+	if c.flags != nil {
+		c.flags(f, inv)
+	}
+	for rest := args; ; {
+		if err := f.Parse(rest); errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintf(stdout, "usage: gatehouse %s [flags] %s\n%s\n\n", c.name, c.args, c.help)
+			f.SetOutput(stdout)
+			f.PrintDefaults()
+			return nil, err
+		} else if err != nil {
+			return nil, usageError(err.Error())
+		}
+		rest = f.Args()
+		if len(rest) == 0 {
+			break
+		}
+		if done := len(args) > len(rest) && args[len(args)-len(rest)-1] == "--"; done {
+			inv.args = append(inv.args, rest...)
+			break
+		}
+		inv.args = append(inv.args, rest[0])
+		args, rest = rest[1:], rest[1:]
+	}
+	inv.out = newScreen(stdout, *asJSON)
+	return inv, nil
+}
+
+// A usageError is a mistake on the command line.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+func usage(w io.Writer, all []command) {
+	fmt.Fprint(w, "Gatehouse, the management agent of this router.\n\nusage: gatehouse COMMAND [flags] [arguments]\n\n")
+	for _, c := range all {
+		fmt.Fprintf(w, "  %-30s %s\n", strings.TrimSpace(c.name+" "+c.args), c.help)
+	}
+	fmt.Fprint(w, `
+Every command takes --json, and --run DIR, --state DIR, --config FILE where the
+agent was started with them. `+"`gatehouse COMMAND --help`"+` tells the rest.
+
+exit status: 0 done, 1 refused, 2 wrong usage, 3 no agent is running, 4 not permitted
+`)
+}
+
+func printVersion(_ context.Context, c *invocation) error {
+	if c.out.json {
+		return c.out.object(map[string]string{"version": version})
+	}
+	_, err := fmt.Fprintln(c.out.out, "gatehouse", version)
+	return err
+}

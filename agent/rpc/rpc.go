@@ -1,0 +1,220 @@
+// Package rpc carries out the methods of an ACS on the data model. It is the
+// one place where errors become fault codes (fault.go).
+package rpc
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"gatehouse/agent/core"
+	"gatehouse/agent/notify"
+	"gatehouse/cwmp"
+	"gatehouse/datamodel"
+)
+
+// Attributes keeps the notification attributes of parameters.
+type Attributes interface {
+	Attributes(ctx context.Context, paths []string) iter.Seq2[notify.Attribute, error]
+	SetAttributes(ctx context.Context, changes []notify.Change) error
+	// Told says that the ACS knows the present values below these paths: it
+	// wrote them itself.
+	Told(ctx context.Context, paths ...string) error
+}
+
+// Core is asked for what happens after the session.
+type Core interface {
+	Ask(ctx context.Context, m core.Message) error
+	Post(ctx context.Context, m core.Message) error
+}
+
+// Addressing is how the ACS wants instances named (TR-069 3.6.1).
+type Addressing struct {
+	Aliases    bool // InstanceMode is InstanceAlias
+	AutoCreate bool // SetParameterValues makes the rows of unknown aliases
+}
+
+// Config is what New needs; every field must be given.
+type Config struct {
+	Tree         *datamodel.Tree
+	Attributes   Attributes
+	Core         Core
+	ParameterKey func(tx *datamodel.Tx, key string) error // stages it in the transaction
+	Addressing   func() Addressing
+	Written      func(ctx context.Context, paths []string) // hint: these have changed; may be nil
+	Log          *slog.Logger
+}
+
+// Methods answers the requests of one ACS.
+type Methods struct {
+	Config
+}
+
+// New returns what answers by c.
+func New(c Config) *Methods { return &Methods{Config: c} }
+
+// maxKey is the length of a ParameterKey and of a CommandKey in characters
+// (TR-069 A.3.2.1, A.3.2.9).
+const maxKey = 32
+
+// supported is what GetRPCMethods tells (TR-069 A.3.1.1); exactly what Handle
+// knows.
+var supported = []string{
+	"GetRPCMethods",
+	"SetParameterValues",
+	"GetParameterValues",
+	"GetParameterNames",
+	"SetParameterAttributes",
+	"GetParameterAttributes",
+	"AddObject",
+	"DeleteObject",
+	"Reboot",
+	"FactoryReset",
+	"ScheduleInform",
+}
+
+// Handle implements [cwmp.Handler]. Every error it returns is a *cwmp.Fault.
+func (m *Methods) Handle(ctx context.Context, req cwmp.Request) (cwmp.Response, error) {
+	resp, err := m.handle(m.Tree.WithMemo(ctx), req)
+	if err != nil {
+		f := fault(err)
+		m.Log.Warn("refused", "method", req.Method(), "fault", f.Code, "err", err)
+		return nil, f
+	}
+	return resp, nil
+}
+
+func (m *Methods) handle(ctx context.Context, req cwmp.Request) (cwmp.Response, error) {
+	switch r := req.(type) {
+	case cwmp.GetRPCMethods:
+		return cwmp.GetRPCMethodsResponse{MethodList: slices.Clone(supported)}, nil
+	case cwmp.GetParameterValues:
+		return cwmp.GetParameterValuesResponse{ParameterList: m.values(ctx, r.ParameterNames)}, nil
+	case cwmp.GetParameterNames:
+		return cwmp.GetParameterNamesResponse{ParameterList: m.names(ctx, r)}, nil
+	case cwmp.SetParameterValues:
+		return m.setValues(ctx, r)
+	case cwmp.GetParameterAttributes:
+		return cwmp.GetParameterAttributesResponse{ParameterList: m.attributes(ctx, r)}, nil
+	case cwmp.SetParameterAttributes:
+		return m.setAttributes(ctx, r)
+	case cwmp.AddObject:
+		return m.addObject(ctx, r)
+	case cwmp.DeleteObject:
+		return m.deleteObject(ctx, r)
+	case cwmp.Reboot:
+		if err := checkKey("CommandKey", r.CommandKey); err != nil {
+			return nil, err
+		}
+		return cwmp.RebootResponse{}, m.Core.Ask(ctx, core.Reboot{CommandKey: r.CommandKey})
+	case cwmp.FactoryReset:
+		return cwmp.FactoryResetResponse{}, m.Core.Ask(ctx, core.FactoryReset{})
+	case cwmp.ScheduleInform:
+		return m.scheduleInform(ctx, r)
+	}
+	return nil, cwmp.Faultf(cwmp.FaultMethodNotSupported, "%s", req.Method())
+}
+
+func (m *Methods) reader() *datamodel.Reader {
+	return m.Tree.Reader(datamodel.ReadOptions{Aliases: m.Addressing().Aliases})
+}
+
+// values yields the parameters that were asked for (TR-069 A.3.2.2). An
+// unknown name fails the whole call. The numbers of rows that were seen for
+// the first time are on disk before the answer leaves.
+func (m *Methods) values(ctx context.Context, paths []string) iter.Seq2[cwmp.ParameterValue, error] {
+	return func(yield func(cwmp.ParameterValue, error) bool) {
+		r := m.reader()
+		for _, path := range paths {
+			for it, err := range r.Values(ctx, path) {
+				if err != nil {
+					yield(cwmp.ParameterValue{}, m.late("GetParameterValues", err))
+					return
+				}
+				if !yield(cwmp.ParameterValue{Name: it.Name, Value: it.Value, Type: it.Type.XSD()}, nil) {
+					return
+				}
+			}
+		}
+		if err := m.Tree.Sync(); err != nil {
+			yield(cwmp.ParameterValue{}, m.late("GetParameterValues", err))
+		}
+	}
+}
+
+// names yields what is below a path (TR-069 A.3.2.3).
+func (m *Methods) names(ctx context.Context, r cwmp.GetParameterNames) iter.Seq2[cwmp.ParameterInfo, error] {
+	return func(yield func(cwmp.ParameterInfo, error) bool) {
+		for n, err := range m.reader().Names(ctx, r.ParameterPath, r.NextLevel) {
+			if err != nil {
+				yield(cwmp.ParameterInfo{}, m.late(r.Method(), err))
+				return
+			}
+			if !yield(cwmp.ParameterInfo{Name: n.Path, Writable: n.Writable}, nil) {
+				return
+			}
+		}
+		if err := m.Tree.Sync(); err != nil {
+			yield(cwmp.ParameterInfo{}, m.late(r.Method(), err))
+		}
+	}
+}
+
+// late makes a fault of an error that came while a list was being read.
+func (m *Methods) late(method string, err error) error {
+	f := fault(err)
+	m.Log.Warn("refused", "method", method, "fault", f.Code, "err", err)
+	return f
+}
+
+// attributes yields what GetParameterAttributes asks for (TR-069 A.3.2.5).
+func (m *Methods) attributes(ctx context.Context, r cwmp.GetParameterAttributes) iter.Seq2[cwmp.ParameterAttribute, error] {
+	return func(yield func(cwmp.ParameterAttribute, error) bool) {
+		for a, err := range m.Attributes.Attributes(ctx, r.ParameterNames) {
+			if err != nil {
+				yield(cwmp.ParameterAttribute{}, m.late(r.Method(), err))
+				return
+			}
+			if !yield(cwmp.ParameterAttribute{Name: a.Name, Notification: a.Notification, AccessList: a.AccessList}, nil) {
+				return
+			}
+		}
+		if err := m.Tree.Sync(); err != nil {
+			yield(cwmp.ParameterAttribute{}, m.late(r.Method(), err))
+		}
+	}
+}
+
+// setAttributes is all or nothing, in the order of the list (TR-069 A.3.2.4).
+func (m *Methods) setAttributes(ctx context.Context, r cwmp.SetParameterAttributes) (cwmp.Response, error) {
+	changes := make([]notify.Change, len(r.ParameterList))
+	for i, a := range r.ParameterList {
+		changes[i] = notify.Change(a)
+	}
+	if err := m.Attributes.SetAttributes(ctx, changes); err != nil {
+		return nil, err
+	}
+	return cwmp.SetParameterAttributesResponse{}, m.Tree.Sync()
+}
+
+// scheduleInform: a delay of 0 is no delay (TR-069 A.4.1.3).
+func (m *Methods) scheduleInform(ctx context.Context, r cwmp.ScheduleInform) (cwmp.Response, error) {
+	if r.DelaySeconds == 0 {
+		return nil, cwmp.Faultf(cwmp.FaultInvalidArguments, "DelaySeconds must be greater than 0")
+	}
+	if err := checkKey("CommandKey", r.CommandKey); err != nil {
+		return nil, err
+	}
+	delay := time.Duration(r.DelaySeconds) * time.Second
+	return cwmp.ScheduleInformResponse{}, m.Core.Ask(ctx, core.ScheduleInform{Delay: delay, CommandKey: r.CommandKey})
+}
+
+func checkKey(name, key string) error {
+	if n := utf8.RuneCountInString(key); n > maxKey {
+		return cwmp.Faultf(cwmp.FaultInvalidArguments, "%s has %d characters, at most %d are allowed", name, n, maxKey)
+	}
+	return nil
+}

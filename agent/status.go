@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"gatehouse/agent/api"
+	"gatehouse/agent/control"
+)
+
+func status(ctx context.Context, c *invocation) error {
+	return c.call(ctx, control.Request{Call: "status"}, func(l control.Line) error {
+		switch {
+		case l.Status == nil:
+			return nil
+		case c.out.json:
+			return c.out.object(l.Status)
+		}
+		c.out.table(statusRows(c.out, l.Status, time.Now()), faint)
+		return nil
+	})
+}
+
+// statusRows is the status as a person reads it: always the state, the last
+// session and its error, the next attempt and the retry count.
+func statusRows(s *screen, st *api.Status, now time.Time) [][]string {
+	state := st.State
+	if st.Reason != "" {
+		state += ": " + st.Reason
+	}
+	rows := [][]string{
+		{"state", state},
+		{"ACS", dash(st.ACS)},
+		{"last session", lastSession(st, now)},
+		{"last error", dash(st.LastError)},
+		{"next attempt", when(st.NextAttempt, now)},
+		{"retry count", fmt.Sprint(st.RetryCount)},
+		{"pending events", dash(strings.Join(st.Pending, ", "))},
+		{"sessions", fmt.Sprintf("%d since the start, %d of them failed", st.Sessions, st.Failures)},
+		{"reachable at", dash(st.ConnectionRequestURL)},
+	}
+	if st.SafeMode {
+		rows = append(rows, []string{"safe mode", "on: the agent ended badly three times within ten minutes of its start"})
+	}
+	if st.StoreError != "" {
+		rows = append(rows, []string{"state files", st.StoreError})
+	}
+	if len(st.Absent) > 0 {
+		rows = append(rows, []string{"not served here", strings.Join(st.Absent, ", ")})
+	}
+	d := st.Device
+	rows = append(rows,
+		[]string{"device", strings.Join([]string{d["Manufacturer"], d["OUI"], d["ProductClass"], d["SerialNumber"]}, " ")},
+		[]string{"version", st.Version + " on " + st.Platform},
+	)
+	return rows
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func lastSession(st *api.Status, now time.Time) string {
+	switch {
+	case st.Started.IsZero():
+		return "none yet"
+	case st.Ended.Before(st.Started):
+		return "running since " + when(st.Started, now)
+	case st.LastError != "":
+		return "failed " + when(st.Ended, now)
+	}
+	return "went well " + when(st.Ended, now)
+}
+
+// when tells a time the way a person asks for it: how far it is from now.
+func when(t, now time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	d := t.Sub(now).Round(time.Second)
+	clock := t.Local().Format("2006-01-02 15:04:05")
+	if d >= 0 {
+		return fmt.Sprintf("in %v (%s)", d, clock)
+	}
+	return fmt.Sprintf("%v ago (%s)", -d, clock)
+}
