@@ -86,6 +86,13 @@ func (a *acs) done() {
 	}
 }
 
+// seen is what the ACS was sent so far.
+func (a *acs) seen() []post {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.posts[:len(a.posts):len(a.posts)]
+}
+
 func answer(s string) step {
 	return func(w http.ResponseWriter, _ post) {
 		w.Header().Set("Content-Type", `text/xml; charset="utf-8"`)
@@ -93,20 +100,8 @@ func answer(s string) step {
 	}
 }
 
-// respond answers our call with "<name>Response" under its own ID.
-func respond(name string) step {
-	return func(w http.ResponseWriter, p post) { answer(soap(acsID(p.id()), "<c:"+name+"Response/>"))(w, p) }
-}
-
 func informed(w http.ResponseWriter, p post) {
 	answer(soap(acsID(p.id()), "<c:InformResponse><MaxEnvelopes>1</MaxEnvelopes></c:InformResponse>"))(w, p)
-}
-
-func faulted(code int) step {
-	return func(w http.ResponseWriter, p post) {
-		answer(soap(acsID(p.id()), fmt.Sprintf("<SOAP-ENV:Fault><faultcode>Server</faultcode><faultstring>CWMP fault</faultstring>"+
-			"<detail><c:Fault><FaultCode>%d</FaultCode><FaultString>no</FaultString></c:Fault></detail></SOAP-ENV:Fault>", code)))(w, p)
-	}
 }
 
 func ask(id, rpc string) step { return answer(soap(acsID(id), rpc)) }
@@ -122,7 +117,7 @@ func status(code int, header ...string) step {
 
 var noContent = status(http.StatusNoContent)
 
-// A modelled Handler answers every request plainly and notes it.
+// noted is a Handler that answers plainly and notes the requests.
 type noted struct{ requests []Request }
 
 func (n *noted) Handle(_ context.Context, req Request) (Response, error) {

@@ -85,7 +85,7 @@ func TestJarDiesWithTheSession(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p := a.posts[4]
+	p := a.seen()[4]
 	if p.header.Get("Cookie") != "" || p.header.Get("Authorization") != "" || p.path != "/acs" {
 		t.Errorf("second session begins with %+v", p)
 	}

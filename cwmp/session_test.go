@@ -39,7 +39,7 @@ func TestFirstContact(t *testing.T) {
 		report.Version != want.Version || report.Requests != 2 || report.Calls != 0 || report.ID != want.ID {
 		t.Errorf("delivered %d times, report %+v", delivered, report)
 	}
-	p := a.posts
+	p := a.seen()
 	if len(p) != 5 {
 		t.Fatalf("%d POSTs", len(p))
 	}

@@ -191,7 +191,7 @@ func TestTLSVersions(t *testing.T) {
 		c.TLS = &tls.Config{RootCAs: root.pool(), MinVersion: tls.VersionTLS10}
 		_, err := exchange(t, c, nil)
 		c.Close()
-		if (err == nil) != good || good && a.posts[0].proto != "HTTP/1.1" {
+		if (err == nil) != good || good && a.seen()[0].proto != "HTTP/1.1" {
 			t.Errorf("version %x: %v", version, err)
 		}
 		var te *TLSError
@@ -226,12 +226,12 @@ func TestClientCertificateAndBasic(t *testing.T) {
 	if _, err := s.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for i, p := range a.posts {
+	for i, p := range a.seen() {
 		if got := p.header.Get("Authorization"); got != "Basic Y3BlOnNlY3JldA==" {
 			t.Errorf("POST %d: %q", i, got)
 		}
 	}
-	if c.LocalAddr() == nil || c.LocalAddr().String() != a.posts[0].remote || c.RemoteAddr().String() != srv.Listener.Addr().String() {
+	if c.LocalAddr() == nil || c.LocalAddr().String() != a.seen()[0].remote || c.RemoteAddr().String() != srv.Listener.Addr().String() {
 		t.Errorf("addresses %v, %v", c.LocalAddr(), c.RemoteAddr())
 	}
 
