@@ -187,6 +187,10 @@ func ipNet(p netip.Prefix) *net.IPNet {
 
 func (b *batch) addAddress(h *netlink.Handle, a platform.Address) error {
 	addr := &netlink.Addr{IPNet: ipNet(a.Prefix), ValidLft: seconds(a.Valid), PreferedLft: seconds(a.Preferred)}
+	if a.Prefix.Addr().IsLoopback() {
+		// As ip(8) does: the kernel refuses two scopes in one network.
+		addr.Scope = unix.RT_SCOPE_HOST
+	}
 	if a.Peer.IsValid() {
 		addr.Peer = ipNet(netip.PrefixFrom(a.Peer, a.Prefix.Bits()))
 	}
