@@ -161,7 +161,7 @@ func (c *Conversation) GetParameterValues(paths ...string) (Values, error) {
 func (c *Conversation) SetParameterValues(key string, ps ...Parameter) (status int, err error) {
 	about := make([]string, len(ps))
 	for i, p := range ps {
-		about[i] = p.Name + "=" + maskValue(p.Name, p.Value)
+		about[i] = p.Name + "=" + Mask(p.Name, p.Value)
 	}
 	n, err := c.call("SetParameterValues", setValuesArgs(key, ps), strings.Join(about, " "))
 	return integer(n.Child("Status")), err

@@ -83,7 +83,7 @@ func summarize(m *Message) string {
 	default:
 		for _, c := range m.Body.Children {
 			if len(c.Children) == 0 && c.Text != "" {
-				line += " " + c.Local + "=" + maskValue(c.Local, c.Text)
+				line += " " + c.Local + "=" + Mask(c.Local, c.Text)
 			}
 		}
 	}
@@ -97,7 +97,7 @@ func values(v Values) string {
 	}
 	var b strings.Builder
 	for _, p := range v {
-		fmt.Fprintf(&b, " %s=%q", p.Name, maskValue(p.Name, p.Value))
+		fmt.Fprintf(&b, " %s=%q", p.Name, Mask(p.Name, p.Value))
 	}
 	return b.String()
 }
@@ -121,8 +121,8 @@ func informLine(i *Inform) string {
 // secret are names whose values nobody should read over a shoulder.
 var secret = regexp.MustCompile(`(?i)(password|passphrase|presharedkey|secret|wepkey|sharedkey|privatekey|pin)$`)
 
-// maskValue hides the value of a secret parameter.
-func maskValue(name, value string) string {
+// Mask hides the value of a parameter whose name says that it is a secret.
+func Mask(name, value string) string {
 	if value != "" && secret.MatchString(name) {
 		return "***"
 	}

@@ -1,0 +1,82 @@
+// Command gatehouse-lab is the bench: peers of the agent that a person can try
+// it against and that tests are written with. `serve` is an ACS with a story on
+// the terminal. It reads no files; with --tls it writes its authority's
+// certificate where told.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const usage = `gatehouse-lab: peers to try an agent against
+
+  gatehouse-lab serve [options]    an ACS; what happens is told on the terminal,
+                                   and commands are read from standard input
+
+"gatehouse-lab serve --help" lists the options.
+`
+
+func main() {
+	// A background job that reads the terminal would be stopped by SIGTTIN;
+	// ignored, its read fails and the ACS goes on without a console.
+	signal.Ignore(syscall.SIGTTIN)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// run is the command; it returns the exit code: 0 when all went well, 1 when
+// something failed or a CPE broke a rule, 2 when it was not understood.
+func run(ctx context.Context, args []string) int {
+	if len(args) == 0 {
+		fmt.Fprint(os.Stderr, usage)
+		return 2
+	}
+	switch args[0] {
+	case "serve":
+		return runServe(ctx, args[1:])
+	case "help", "-h", "--help":
+		fmt.Print(usage)
+		return 0
+	}
+	fmt.Fprintf(os.Stderr, "gatehouse-lab: there is no %q\n\n%s", args[0], usage)
+	return 2
+}
+
+func runServe(ctx context.Context, args []string) int {
+	o, err := parseServe(args, os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "gatehouse-lab serve:", err)
+		return 2
+	}
+	out := &screen{w: os.Stdout, colour: isTerminal(os.Stdout), soap: o.soap}
+	l, err := net.Listen("tcp", o.listen)
+	broken := 0
+	if err == nil {
+		broken, err = serve(ctx, o, l, os.Stdin, out)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gatehouse-lab serve:", err)
+		return 1
+	}
+	if broken > 0 {
+		return 1
+	}
+	return 0
+}
+
+// isTerminal tells whether f is one and colours are welcome (no-color.org).
+func isTerminal(f *os.File) bool {
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}

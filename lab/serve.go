@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+
+	"gatehouse/lab/acs"
+	"gatehouse/lab/pki"
+)
+
+// serveOptions are the options of `gatehouse-lab serve`.
+type serveOptions struct {
+	listen         string
+	auth           acs.Auth
+	user, password string
+	tls            bool
+	ca             string
+	soap           bool
+	reachURL       string
+	reachUser      string
+	reachPassword  string
+	sessions       int
+	each           []order // what to do in each session
+}
+
+// parseServe reads the command line; help and errors about flags go to out.
+func parseServe(args []string, out io.Writer) (serveOptions, error) {
+	var o serveOptions
+	var auth, show string
+	fs := flag.NewFlagSet("gatehouse-lab serve", flag.ContinueOnError)
+	fs.SetOutput(out)
+	fs.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` to listen on")
+	fs.StringVar(&auth, "auth", "", "digest, basic or none; digest when there is a --user, else none")
+	fs.StringVar(&o.user, "user", "", "user `name` that the CPE has to give")
+	fs.StringVar(&o.password, "password", "", "and its password")
+	fs.BoolVar(&o.tls, "tls", false, "speak TLS, with a certificate made now")
+	fs.StringVar(&o.ca, "ca", "", "`file` for the authority's certificate with --tls; a temporary one when empty")
+	fs.StringVar(&show, "show", "", "\"soap\" shows every envelope")
+	fs.StringVar(&o.reachURL, "connreq", "", "`URL` for connection requests; the one of the Inform when empty")
+	fs.StringVar(&o.reachUser, "connreq-user", "acs", "user `name` for connection requests")
+	fs.StringVar(&o.reachPassword, "connreq-password", "acs", "and its password")
+	fs.IntVar(&o.sessions, "sessions", 0, "end after this `number` of sessions; 0: with ctrl-c or quit")
+	for _, verb := range []string{"names", "get", "set"} {
+		usage := "`path` to " + verb + " in each session; may be repeated"
+		if verb == "set" {
+			usage = "`path=value` to set in each session; may be repeated"
+		}
+		fs.Func(verb, usage, func(s string) error {
+			args := strings.Fields(s)
+			if verb == "set" {
+				args = []string{s} // a value may hold blanks
+			}
+			what, err := newOrder(verb, args)
+			o.each = append(o.each, what)
+			return err
+		})
+	}
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("what is %q? options come with --", fs.Arg(0))
+	}
+	if show != "" && show != "soap" {
+		return o, fmt.Errorf("--show %s: only soap can be shown", show)
+	}
+	o.soap = show == "soap"
+	return o, o.pickAuth(auth)
+}
+
+func (o *serveOptions) pickAuth(auth string) error {
+	switch {
+	case auth == "none", auth == "" && o.user == "":
+		o.auth = acs.AuthNone
+	case auth == "basic":
+		o.auth = acs.AuthBasic
+	case auth == "digest", auth == "":
+		o.auth = acs.AuthDigest
+	default:
+		return fmt.Errorf("--auth %s: digest, basic or none", auth)
+	}
+	return nil
+}
+
+// serve is the ACS at l until ctx ends, quit is typed or enough sessions were
+// seen. It returns how many violations there were.
+func serve(ctx context.Context, o serveOptions, l net.Listener, in io.Reader, out *screen) (broken int, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	options := acs.Options{Auth: o.auth, Username: o.user, Password: o.password}
+	if o.tls {
+		if options.TLS, err = o.certificate(l.Addr(), out); err != nil {
+			l.Close()
+			return 0, err
+		}
+	}
+	ended := make(chan struct{}, 1)
+	options.Observe = func(n acs.Note) {
+		out.note(n)
+		if n.Ended != nil {
+			select {
+			case ended <- struct{}{}:
+			default:
+			}
+		}
+	}
+	s := acs.New(options)
+	s.Script(func(c *acs.Conversation) error { return play(c, o.each, out) })
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	greet(o, l.Addr(), out)
+
+	k := &console{s: s, o: o, out: out, quit: cancel}
+	go k.run(ctx, in)
+	err = o.wait(ctx, s, ended, served)
+	s.Close()
+	summary(s, out)
+	return len(s.Violations()), err
+}
+
+// wait returns when it is time to end.
+func (o serveOptions) wait(ctx context.Context, s *acs.Server, ended <-chan struct{}, served <-chan error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-served:
+			if errors.Is(err, http.ErrServerClosed) {
+				return nil
+			}
+			return err
+		case <-ended:
+			if o.sessions > 0 && len(s.Sessions()) >= o.sessions {
+				return nil
+			}
+		}
+	}
+}
+
+// certificate makes an authority and a certificate for the address listened on,
+// and tells where the agent finds the authority.
+func (o serveOptions) certificate(addr net.Addr, out *screen) (*tls.Config, error) {
+	ca, err := pki.New("gatehouse-lab")
+	if err != nil {
+		return nil, err
+	}
+	names := []string{"localhost", "127.0.0.1", "::1"}
+	if host, _, err := net.SplitHostPort(o.listen); err == nil && host != "" {
+		names = append(names, host)
+	}
+	if host, _, err := net.SplitHostPort(addr.String()); err == nil {
+		names = append(names, host)
+	}
+	if name, err := os.Hostname(); err == nil {
+		names = append(names, name)
+	}
+	cert, err := ca.Server(names...)
+	if err != nil {
+		return nil, err
+	}
+	f, err := o.caFile()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Write(ca.PEM()); err != nil {
+		f.Close()
+		return nil, err
+	}
+	out.line("", "", "the authority to trust is in "+f.Name())
+	return &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"}}, f.Close()
+}
+
+func (o serveOptions) caFile() (*os.File, error) {
+	if o.ca != "" {
+		return os.Create(o.ca)
+	}
+	return os.CreateTemp("", "gatehouse-lab-ca-*.pem")
+}
+
+func greet(o serveOptions, addr net.Addr, out *screen) {
+	scheme := "http"
+	if o.tls {
+		scheme = "https"
+	}
+	who := map[acs.Auth]string{
+		acs.AuthNone:   "everybody may come",
+		acs.AuthBasic:  "basic, user " + o.user,
+		acs.AuthDigest: "digest, user " + o.user,
+	}[o.auth]
+	out.line("", "", fmt.Sprintf("an ACS at %s://%s/acs (%s); type help for what it can ask of an agent", scheme, addr, who))
+}
+
+// summary counts what happened.
+func summary(s *acs.Server, out *screen) {
+	sessions, failed := s.Sessions(), 0
+	for _, x := range sessions {
+		if x.Err != nil {
+			failed++
+		}
+	}
+	parts := []string{fmt.Sprintf("%d sessions", len(sessions))}
+	if failed > 0 {
+		parts = append(parts, fmt.Sprintf("%d of them failed", failed))
+	}
+	parts = append(parts, fmt.Sprintf("%d violations", len(s.Violations())))
+	out.line("", "", strings.Join(parts, ", "))
+}
