@@ -56,7 +56,7 @@ var bridgePortParams = []datamodel.Param[bridgePort]{
 	{Name: "Alias", At: func(b *bridgePort) any { return &b.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
 	{Name: "Name", At: func(b *bridgePort) any { return &b.name }, Check: datamodel.Len{Max: 64}},
 	{Name: "LastChange", At: func(b *bridgePort) any { return &b.lastChange }, Notify: datamodel.NotifyNever},
-	{Name: "LowerLayers", At: func(b *bridgePort) any { return &b.lowerLayers }, Check: datamodel.List{MaxLen: 1024}},
+	{Name: "LowerLayers", At: func(b *bridgePort) any { return &b.lowerLayers }},
 	{Name: "ManagementPort", At: func(b *bridgePort) any { return &b.managementPort }},
 	{Name: "PortState", At: func(b *bridgePort) any { return &b.portState },
 		Check: datamodel.Enum{"Disabled", "Blocking", "Listening", "Learning", "Forwarding", "Broken"}},

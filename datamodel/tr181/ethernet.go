@@ -90,7 +90,7 @@ var ethernetLinkParams = []datamodel.Param[ethernetLink]{
 	{Name: "Alias", At: func(e *ethernetLink) any { return &e.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
 	{Name: "Name", At: func(e *ethernetLink) any { return &e.name }, Check: datamodel.Len{Max: 64}},
 	{Name: "LastChange", At: func(e *ethernetLink) any { return &e.lastChange }, Notify: datamodel.NotifyNever},
-	{Name: "LowerLayers", At: func(e *ethernetLink) any { return &e.lowerLayers }, Check: datamodel.List{MaxLen: 1024}},
+	{Name: "LowerLayers", At: func(e *ethernetLink) any { return &e.lowerLayers }},
 	{Name: "MTU", At: func(e *ethernetLink) any { return &e.mtu }},
 	{Name: "MACAddress", At: func(e *ethernetLink) any { return &e.macAddress }, Check: datamodel.MACAddress{}},
 }
@@ -124,7 +124,7 @@ var vlanTerminationParams = []datamodel.Param[vlanTermination]{
 	{Name: "Alias", At: func(v *vlanTermination) any { return &v.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
 	{Name: "Name", At: func(v *vlanTermination) any { return &v.name }, Check: datamodel.Len{Max: 64}},
 	{Name: "LastChange", At: func(v *vlanTermination) any { return &v.lastChange }, Notify: datamodel.NotifyNever},
-	{Name: "LowerLayers", At: func(v *vlanTermination) any { return &v.lowerLayers }, Check: datamodel.List{MaxLen: 1024}},
+	{Name: "LowerLayers", At: func(v *vlanTermination) any { return &v.lowerLayers }},
 	{Name: "VLANID", At: func(v *vlanTermination) any { return &v.vlanID }, Check: datamodel.Range{Min: 1, Max: 4094}},
 }
 

@@ -36,7 +36,7 @@ var ipInterfaceParams = []datamodel.Param[ipInterface]{
 	{Name: "Alias", At: func(i *ipInterface) any { return &i.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
 	{Name: "Name", At: func(i *ipInterface) any { return &i.name }, Check: datamodel.Len{Max: 64}},
 	{Name: "LastChange", At: func(i *ipInterface) any { return &i.lastChange }, Notify: datamodel.NotifyNever},
-	{Name: "LowerLayers", At: func(i *ipInterface) any { return &i.lowerLayers }, Check: datamodel.List{MaxLen: 1024}},
+	{Name: "LowerLayers", At: func(i *ipInterface) any { return &i.lowerLayers }},
 	{Name: "Router", At: func(i *ipInterface) any { return &i.router }, Check: datamodel.Len{Max: 256}, Refs: []string{routerPath}},
 	{Name: "MaxMTUSize", At: func(i *ipInterface) any { return &i.maxMTUSize }, Access: datamodel.ReadWrite,
 		Check: datamodel.Range{Min: 64, Max: math.MaxUint16}},

@@ -26,6 +26,7 @@ type ipv6Address struct {
 	preferredUntil time.Time
 	validUntil     time.Time
 
+	bits int32 // prefix length of a kept address, as its Prefix said when it was set
 	kept bool
 }
 
@@ -45,16 +46,24 @@ var ipv6AddressParams = []datamodel.Param[ipv6Address]{
 	{Name: "ValidLifetime", At: func(a *ipv6Address) any { return &a.validUntil }},
 }
 
+// keptIPv6Params is what we keep of an address of ours. The prefix length is
+// among it, for the prefix may go before the address does.
+var keptIPv6Params = []datamodel.Param[ipv6Address]{
+	{Name: "Enable", At: func(a *ipv6Address) any { return &a.enable }, Access: datamodel.ReadWrite},
+	{Name: "IPAddress", At: func(a *ipv6Address) any { return &a.address }, Access: datamodel.ReadWrite, Check: datamodel.IPv6Address{}},
+	{Name: "Prefix", At: func(a *ipv6Address) any { return &a.prefix }, Access: datamodel.ReadWrite},
+	{Name: "PrefixLength", At: func(a *ipv6Address) any { return &a.bits }, Access: datamodel.ReadWrite, Check: datamodel.Range{Max: 128}},
+}
+
 func (m *Model) ipv6Address() datamodel.Object {
 	src := datamodel.Source[ipv6Address]{
 		Topics: []datamodel.Topic{AddressChanged, LinkChanged},
 		Rows:   m.ipv6AddressRows,
 		Unique: [][]string{{"IPAddress"}},
-		Check:  checkIPv6Address,
 	}
 	if m.canWrite() {
-		m.ipv6 = keep(m, "ipv6-addresses", ipv6AddressParams, ipv6Address{
-			status: "Disabled", addressStatus: "Invalid", origin: "Static", preferredUntil: infiniteTime, validUntil: infiniteTime, kept: true,
+		m.ipv6 = keep(m, "ipv6-addresses", keptIPv6Params, ipv6Address{
+			status: "Disabled", addressStatus: "Invalid", origin: "Static", preferredUntil: infiniteTime, validUntil: infiniteTime, bits: 128, kept: true,
 		})
 		src.New = m.ipv6.New
 		src.Stage = m.stageIPv6Address
@@ -67,6 +76,11 @@ func (m *Model) ipv6Address() datamodel.Object {
 func (m *Model) ipv6AddressRows(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[ipv6Address], error] {
 	return func(yield func(datamodel.Row[ipv6Address], error) bool) {
 		have, err := m.addressesOf(ctx, parent[0], netip.Addr.Is6)
+		if err != nil {
+			yield(datamodel.Row[ipv6Address]{}, err)
+			return
+		}
+		prefixRef, err := m.prefixRefs(ctx, parent[0])
 		if err != nil {
 			yield(datamodel.Row[ipv6Address]{}, err)
 			return
@@ -89,7 +103,7 @@ func (m *Model) ipv6AddressRows(ctx context.Context, parent []datamodel.Key) ite
 		for _, a := range have.rest() {
 			r := ipv6Address{
 				enable: true, status: "Enabled", address: a.Prefix.Addr().WithZone("").String(), origin: addressOrigin(a),
-				prefix: ipv6PrefixRef(a),
+				prefix: prefixRef(a),
 			}
 			r.live(a, now)
 			if !yield(datamodel.Row[ipv6Address]{Key: a.Prefix.String(), Value: r}, nil) {
@@ -126,37 +140,40 @@ func addressOrigin(a platform.Address) string {
 	return "Static"
 }
 
-// netip is the address with the length of its Prefix, invalid while there is
-// no address.
+// netip is the address with its prefix length, invalid while there is no
+// address.
 func (a ipv6Address) netip() netip.Prefix {
 	ip, err := netip.ParseAddr(a.address)
 	if err != nil {
 		return netip.Prefix{}
 	}
-	return netip.PrefixFrom(ip, prefixBits(a.prefix))
+	return netip.PrefixFrom(ip, int(a.bits))
 }
 
-// prefixBits is the length of the IPv6Prefix that r points to, by its key.
-func prefixBits(r datamodel.Ref) int {
-	if len(r.At) == 2 {
-		if p, err := netip.ParsePrefix(r.At[1]); err == nil {
-			return p.Bits()
-		}
+var (
+	errOutside = errors.New("the address is not in this prefix")
+	errForeign = errors.New("a prefix of another interface")
+	errNotYet  = errors.New("this prefix has no value yet")
+)
+
+// settlePrefix finds out the prefix length of a changed address. One whose
+// Prefix has gone meanwhile keeps the length that it had.
+func (m *Model) settlePrefix(ctx context.Context, link string, a *ipv6Address, set bool) error {
+	if len(a.prefix.At) == 2 && a.prefix.At[0] != link {
+		return &datamodel.FieldError{Name: "Prefix", Err: errForeign}
 	}
-	return 128
-}
-
-var errOutside = errors.New("the address is not in this prefix")
-
-func checkIPv6Address(c datamodel.Change[ipv6Address]) error {
-	if c.New == nil || len(c.New.prefix.At) != 2 || c.New.address == "" {
+	p, err := m.prefixOf(ctx, a.prefix)
+	switch {
+	case err != nil && set:
+		return &datamodel.FieldError{Name: "Prefix", Err: errNotYet}
+	case err != nil:
+		return nil
+	case !p.IsValid():
+		a.bits = 128
 		return nil
 	}
-	p, err := netip.ParsePrefix(c.New.prefix.At[1])
-	if err != nil {
-		return nil
-	}
-	if ip, err := netip.ParseAddr(c.New.address); err == nil && !p.Contains(ip) {
+	a.bits = int32(p.Bits())
+	if ip, err := netip.ParseAddr(a.address); err == nil && !p.Contains(ip) {
 		return &datamodel.FieldError{Name: "Prefix", Err: errOutside}
 	}
 	return nil
@@ -166,8 +183,10 @@ func (m *Model) stageIPv6Address(ctx context.Context, tx *datamodel.Tx, at []dat
 	if c.Old != nil && !c.Old.kept {
 		return ofTheSystem(c, "Enable", "IPAddress", "Prefix")
 	}
-	if c.New != nil && len(c.New.prefix.At) == 2 && c.New.prefix.At[0] != at[0] {
-		return &datamodel.FieldError{Name: "Prefix", Err: errors.New("a prefix of another interface")}
+	if c.New != nil && (c.Set("Prefix") || c.Set("IPAddress")) {
+		if err := m.settlePrefix(ctx, at[0], c.New, c.Set("Prefix")); err != nil {
+			return err
+		}
 	}
 	if err := m.ipv6.Stage(ctx, tx, at, c); err != nil {
 		return err

@@ -76,11 +76,12 @@ type Model struct {
 	objects []datamodel.Object
 	undo    map[string]func(context.Context, []byte) error
 
-	links  *datamodel.Kept[linkSetting] // nil: the network cannot be written
-	ipv4   *datamodel.Kept[ipv4Address]
-	ipv6   *datamodel.Kept[ipv6Address]
-	route4 *datamodel.Kept[ipv4Route]
-	route6 *datamodel.Kept[ipv6Route]
+	links   *datamodel.Kept[linkSetting] // nil: the network cannot be written
+	ipv4    *datamodel.Kept[ipv4Address]
+	ipv6    *datamodel.Kept[ipv6Address]
+	prefix6 *datamodel.Kept[ipv6Prefix]
+	route4  *datamodel.Kept[ipv4Route]
+	route6  *datamodel.Kept[ipv6Route]
 
 	// seen is how Reapply met each link last time.
 	seen map[string]platform.Link
@@ -117,7 +118,7 @@ func New(p platform.Platform, a Agent) *Model {
 			m.objects = append(m.objects, m.stats(path))
 		}
 		add(p.IPv6 != nil, m.ip, m.neighborDiscovery, m.ndInterface)
-		add(p.Addresses != nil, m.ipv4Address, m.ipv6Address, m.ipv6Prefix)
+		add(p.Addresses != nil, m.ipv4Address, m.ipv6Prefix, m.ipv6Address)
 		add(p.Routes != nil, m.router, m.ipv4Forwarding, m.ipv6Forwarding)
 		add(p.Neighbors != nil, m.host, m.hostIPv4, m.hostIPv6)
 	}

@@ -229,6 +229,47 @@ func TestIPv6Address(t *testing.T) {
 	}
 }
 
+// The first address in a prefix: the prefix comes first.
+func TestIPv6Prefix(t *testing.T) {
+	h := build(t)
+	lan := h.find("Device.IP.Interface.", "Name", "br-lan")
+	p := h.add(lan + "IPv6Prefix.")
+	h.want(p, "Enable=false", "Status=Disabled", "Prefix=", "PrefixStatus=Invalid", "Origin=Static", "StaticType=Static", "OnLink=false")
+	a := h.add(lan + "IPv6Address.")
+	blames(t, h.trySet(a, "Prefix="+p), datamodel.ErrValue, a+"Prefix")
+	blames(t, h.trySet(p, "Prefix=2001:db8:7::1/64"), datamodel.ErrValue, p+"Prefix")
+	blames(t, h.trySet(p, "Enable=true", "Prefix=fd00:db8::/64"), datamodel.ErrValue, p+"Prefix") // there already
+	h.set(p, "Enable=true", "Prefix=2001:db8:7::/64")
+	h.want(p, "Status=Enabled", "PrefixStatus=Preferred", "OnLink=false")
+
+	count := h.get(lan + "IPv6PrefixNumberOfEntries")
+	h.set(a, "Enable=true", "IPAddress=2001:db8:7::1", "Prefix="+p)
+	h.want(lan, "IPv6PrefixNumberOfEntries="+count) // the system's equal is the same row
+	h.want(p, "OnLink=true", "PrefixStatus=Preferred")
+	if !h.hasAddress("br-lan", "2001:db8:7::1/64") {
+		t.Error("the system does not have the address in its prefix")
+	}
+	own := h.find(lan+"IPv6Prefix.", "Prefix", "2001:db8:100::/64")
+	blames(t, h.trySet(own, "Enable=false"), datamodel.ErrReadOnly, own+"Enable")
+	blames(t, h.tryDelete(own), datamodel.ErrDenied, own)
+
+	// The prefix goes, the address keeps its length, over a reboot as well.
+	h.delete(p)
+	h.want(a, "Status=Enabled", "Prefix=")
+	h.start()
+	h.router.RemoveAddress(platform.Address{Link: "br-lan", Prefix: prefix("2001:db8:7::1/64")})
+	if err := h.model.Reapply(t.Context(), h.tree); err != nil {
+		t.Fatal(err)
+	}
+	if !h.hasAddress("br-lan", "2001:db8:7::1/64") {
+		t.Error("the address has lost its length")
+	}
+	h.set(a, "IPAddress=2001:db8:7::2")
+	if !h.hasAddress("br-lan", "2001:db8:7::2/64") || h.hasAddress("br-lan", "2001:db8:7::1/64") {
+		t.Error("the address was not changed")
+	}
+}
+
 func TestIPv4Route(t *testing.T) {
 	h := build(t)
 	table := "Device.Routing.Router.1.IPv4Forwarding."
