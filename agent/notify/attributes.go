@@ -175,7 +175,7 @@ func (n *Notifier) params(ctx context.Context, path string) iter.Seq2[param, err
 // datamodel, with ErrRejected, or with what the disk says. A request to
 // change a forced notification is accepted and ignored.
 func (n *Notifier) SetAttributes(ctx context.Context, changes []Change) error {
-	return n.do(ctx, func(context.Context) error {
+	return n.do(ctx, func(ctx context.Context) error {
 		attrs := n.snapshot()
 		touched := map[string]attribute{}
 		for _, c := range changes {
@@ -223,12 +223,23 @@ func (n *Notifier) change(ctx context.Context, attrs attributes, touched map[str
 		} else {
 			attrs[p.path] = at
 		}
-		if len(attrs) > n.cfg.Max {
+		if len(attrs) > n.cfg.Max && n.prune(ctx, attrs) == 0 {
 			return fmt.Errorf("%s: more than %d attributes: %w", c.Name, n.cfg.Max, datamodel.ErrResources)
 		}
 		touched[p.path] = at
 	}
 	return nil
+}
+
+// prune makes room: it removes the attributes of what is no longer there, and
+// returns how many those were. What cannot be read now may still be there.
+func (n *Notifier) prune(ctx context.Context, attrs attributes) int {
+	had := len(attrs)
+	maps.DeleteFunc(attrs, func(path string, _ attribute) bool {
+		_, err := n.cfg.Tree.Describe(ctx, path)
+		return errors.Is(err, datamodel.ErrNoName) || errors.Is(err, datamodel.ErrGone)
+	})
+	return had - len(attrs)
 }
 
 // baseline makes the present value of what is watched from now on the one

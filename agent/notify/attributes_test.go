@@ -113,6 +113,25 @@ func TestTooManyAttributes(t *testing.T) {
 			t.Error(err)
 		}
 		p.notification(2, eth1, eth2)
+		p.tree.del(eth2) // makes room
+		p.notification(2, gw)
+		if got, err := p.get(eth1, gw); err != nil || fmt.Sprint(got) != "[Ethernet.Interface.1.Status=2[Subscriber] Routing.Router.1.Gateway=2[Subscriber]]" {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
+func TestAttributesOfADeletedObject(t *testing.T) {
+	try(t, &post{}, func(p *post) {
+		p.bootstrap()
+		p.notification(2, eth1, eth2)
+		p.tree.del(eth2)
+		if err := p.Told(p.ctx, "Device.Ethernet.Interface.2."); err != nil {
+			t.Error(err)
+		}
+		if got := string(p.attrs.text); got != "2 Subscriber "+eth1+"\n" {
+			t.Errorf("kept: %q", got)
+		}
 	})
 }
 

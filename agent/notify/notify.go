@@ -18,6 +18,8 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -205,11 +207,19 @@ func (n *Notifier) due(ctx context.Context) {
 	}
 }
 
-// do runs f on the goroutine of Run and waits for it.
+// do runs f on the goroutine of Run and waits for it. The context of f ends
+// with either, and carries nothing of the caller's: a memo of rows that were
+// read before they were set would hide the change.
 func (n *Notifier) do(ctx context.Context, f func(ctx context.Context) error) error {
 	res := make(chan error, 1)
+	call := func(run context.Context) {
+		run, cancel := context.WithCancel(run)
+		defer cancel()
+		defer context.AfterFunc(ctx, cancel)()
+		res <- f(run)
+	}
 	select {
-	case n.calls <- func(run context.Context) { res <- f(run) }:
+	case n.calls <- call:
 		return <-res
 	case <-n.done:
 		return ErrStopped
@@ -221,12 +231,12 @@ func (n *Notifier) do(ctx context.Context, f func(ctx context.Context) error) er
 // Sync compares at once what the hints so far concern, and returns when core
 // knows of it.
 func (n *Notifier) Sync(ctx context.Context) error {
-	return n.do(ctx, func(context.Context) error { n.heed(ctx); return nil })
+	return n.do(ctx, func(ctx context.Context) error { n.heed(ctx); return nil })
 }
 
 // Reset forgets all attributes and all that was told: the factory reset.
 func (n *Notifier) Reset(ctx context.Context) error {
-	return n.do(ctx, func(context.Context) error {
+	return n.do(ctx, func(ctx context.Context) error {
 		empty := attributes{}
 		if err := empty.save(n.cfg.Attributes); err != nil {
 			return err
@@ -252,7 +262,7 @@ type Report struct {
 // so nothing has changed for it. The caller says Delivered or Dropped later.
 func (n *Notifier) Collect(ctx context.Context, first bool) (*Report, error) {
 	var r *Report
-	err := n.do(ctx, func(context.Context) error {
+	err := n.do(ctx, func(ctx context.Context) error {
 		r = &Report{hashes: make(map[string]uint64, len(n.told.hashes))}
 		n.read(ctx, n.watches, func(it datamodel.Item, _ bool) {
 			h := n.told.hash(it.Value)
@@ -261,7 +271,9 @@ func (n *Notifier) Collect(ctx context.Context, first bool) (*Report, error) {
 			}
 			r.hashes[it.Name] = h
 		})
-		n.report = r
+		if ctx.Err() == nil {
+			n.report = r
+		}
 		return ctx.Err()
 	})
 	return r, err
@@ -270,7 +282,7 @@ func (n *Notifier) Collect(ctx context.Context, first bool) (*Report, error) {
 // Delivered says that the Inform with r was answered: what it held is told.
 // What has changed since is the next session's.
 func (n *Notifier) Delivered(ctx context.Context, r *Report) error {
-	return n.do(ctx, func(context.Context) error {
+	return n.do(ctx, func(ctx context.Context) error {
 		for name, h := range r.hashes {
 			n.tell(name, h)
 		}
@@ -284,7 +296,7 @@ func (n *Notifier) Delivered(ctx context.Context, r *Report) error {
 // Dropped says that nobody knows whether the ACS got r. It does nothing after
 // Delivered.
 func (n *Notifier) Dropped(ctx context.Context, r *Report) error {
-	return n.do(ctx, func(context.Context) error {
+	return n.do(ctx, func(ctx context.Context) error {
 		if n.report == r {
 			n.report = nil
 			n.compare(ctx, n.watches)
@@ -295,9 +307,19 @@ func (n *Notifier) Dropped(ctx context.Context, r *Report) error {
 
 // Told says that the ACS itself has made the values at these paths, or below
 // them, what they are now: it has set them, or added or deleted the object.
-// They are no news to it.
+// They are no news to it. What an object had of attributes goes with it.
 func (n *Notifier) Told(ctx context.Context, paths ...string) error {
-	return n.do(ctx, func(context.Context) error {
+	return n.do(ctx, func(ctx context.Context) error {
+		paths := slices.Clone(paths)
+		for i, path := range paths {
+			info, err := n.cfg.Tree.Describe(ctx, path)
+			switch {
+			case err == nil:
+				paths[i] = info.Path
+			case errors.Is(err, datamodel.ErrNoName) && strings.HasSuffix(path, "."):
+				n.deleted(path)
+			}
+		}
 		var some []watch
 		for _, w := range n.watches {
 			if w.under(paths) {
@@ -311,6 +333,27 @@ func (n *Notifier) Told(ctx context.Context, paths ...string) error {
 		})
 		return n.settle(ctx)
 	})
+}
+
+// deleted forgets what is below an object that is gone for good: its number
+// is never given again.
+func (n *Notifier) deleted(object string) {
+	attrs := n.snapshot()
+	maps.DeleteFunc(attrs, func(path string, _ attribute) bool { return strings.HasPrefix(path, object) })
+	for path := range n.told.hashes {
+		if strings.HasPrefix(path, object) {
+			n.told.forget(path)
+			delete(n.seen, path)
+		}
+	}
+	if len(attrs) == len(*n.attrs.Load()) {
+		return
+	}
+	if err := attrs.save(n.cfg.Attributes); err != nil {
+		n.log.Warn("attributes of a deleted object are kept on disk", "path", object, "err", err)
+	}
+	n.attrs.Store(&attrs)
+	n.rebuild()
 }
 
 // tell notes that the ACS knows the value with hash h.
