@@ -82,7 +82,7 @@ func TestLinux(t *testing.T) {
 		t.Fatal(err)
 	}
 	wan := h.find("Device.IP.Interface.", "Name", "wan0")
-	h.want(wan, "Status=Up", "LowerLayers="+strings.TrimSuffix(h.find("Device.Ethernet.Link.", "Name", "wan0"), "."))
+	h.want(wan, "Enable=true", "LowerLayers="+strings.TrimSuffix(h.find("Device.Ethernet.Link.", "Name", "wan0"), "."))
 
 	a := h.add(wan + "IPv4Address.")
 	h.set(a, "Enable=true", "IPAddress=192.0.2.7", "SubnetMask=255.255.255.0")
