@@ -9,17 +9,20 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"strconv"
 
 	"gatehouse/datamodel"
 	"gatehouse/platform"
 )
 
 // Reapply puts enabled kept rows back into the system. It is called at start
-// and whenever links may have changed, and does something only for links that
-// have appeared since the last call or were switched on: whoever takes an
-// address away by hand does not have it put back. No transaction runs
-// meanwhile. Each row goes by itself; the error joins those of all that could
-// not be put back.
+// and whenever the network may have changed, and does something only for links
+// that have appeared since the last call or were switched on, and for what it
+// owes: whoever takes an address away by hand does not have it put back.
+//
+// Each row goes by itself, with no transaction under way. What cannot be put
+// back is owed and tried again by the next call; the error joins what is owed
+// for the first time.
 func (m *Model) Reapply(ctx context.Context, t *datamodel.Tree) error {
 	if !m.canWrite() {
 		return nil
@@ -33,7 +36,7 @@ func (m *Model) Reapply(ctx context.Context, t *datamodel.Tree) error {
 	if err != nil {
 		return err
 	}
-	r := reapply{m: m, fresh: map[string]bool{}, up: map[string]bool{}}
+	r := reapply{m: m, fresh: map[string]bool{}, up: map[string]bool{}, owed: map[string]bool{}}
 	now := make(map[string]platform.Link, len(links.all))
 	for _, l := range links.all {
 		was, met := m.seen[l.Name]
@@ -47,12 +50,13 @@ func (m *Model) Reapply(ctx context.Context, t *datamodel.Tree) error {
 		now[l.Name] = platform.Link{Index: l.Index, Enabled: l.Enabled}
 	}
 	m.seen = now
-	if len(r.up) == 0 {
+	if len(r.up) == 0 && len(m.owed) == 0 {
 		return nil
 	}
 	r.links(ctx, links)
 	r.addresses(ctx, links)
 	r.routes(ctx)
+	m.owed = r.owed
 	return errors.Join(r.errs...)
 }
 
@@ -60,18 +64,28 @@ func (m *Model) Reapply(ctx context.Context, t *datamodel.Tree) error {
 type reapply struct {
 	m         *Model
 	fresh, up map[string]bool // links that are new, or new or switched on
+	owed      map[string]bool // what this run could not put back
 	errs      []error
 }
 
+// due says whether the thing called what, on link or on any (""), is to be put
+// back now.
+func (r *reapply) due(what, link string) bool {
+	return r.m.owed[what] || r.up[link] || link == "" && len(r.up) > 0
+}
+
 // put makes one change, or notes why not.
-func (r *reapply) put(ctx context.Context, what any, c change) {
+func (r *reapply) put(ctx context.Context, what string, c change) {
 	if err := r.m.apply(ctx, c); err != nil {
 		r.failed(what, err)
 	}
 }
 
-func (r *reapply) failed(what any, err error) {
-	r.errs = append(r.errs, fmt.Errorf("putting back %v: %w", what, err))
+func (r *reapply) failed(what string, err error) {
+	r.owed[what] = true
+	if !r.m.owed[what] {
+		r.errs = append(r.errs, fmt.Errorf("putting back %s: %w", what, err))
+	}
 }
 
 func (r *reapply) links(ctx context.Context, links *linkTable) {
@@ -81,14 +95,14 @@ func (r *reapply) links(ctx context.Context, links *linkTable) {
 			return
 		}
 		l, ok := links.get(row.Key)
-		if !ok || !r.fresh[l.Name] {
+		if !ok || !r.fresh[l.Name] && !r.m.owed["link "+l.Name] {
 			continue
 		}
 		if row.Value.mtu != 0 && row.Value.mtu != l.MTU {
-			r.put(ctx, l.Name, change{Link: l.Name, MTU: row.Value.mtu})
+			r.put(ctx, "link "+l.Name, change{Link: l.Name, MTU: row.Value.mtu})
 		}
 		if on := row.Value.enable == "true"; row.Value.enable != "" && on != l.Enabled {
-			r.put(ctx, l.Name, change{Link: l.Name, Enabled: &on})
+			r.put(ctx, "link "+l.Name, change{Link: l.Name, Enabled: &on})
 		}
 	}
 }
@@ -98,9 +112,6 @@ func (r *reapply) addresses(ctx context.Context, links *linkTable) {
 		return
 	}
 	for _, l := range links.all {
-		if !r.up[l.Name] {
-			continue
-		}
 		parent := []datamodel.Key{l.Name}
 		want, err := wanted(r.m.ipv4.Rows(ctx, parent), func(a *ipv4Address) (netip.Prefix, bool) { return a.prefix(), a.enable })
 		if err != nil {
@@ -121,9 +132,10 @@ func (r *reapply) addresses(ctx context.Context, links *linkTable) {
 			return
 		}
 		for _, p := range want {
-			if _, ok := have.find(p); !ok && p.IsValid() {
+			what := p.String() + " on " + l.Name
+			if _, ok := have.find(p); !ok && p.IsValid() && r.due(what, l.Name) {
 				a := static(l.Name, p)
-				r.put(ctx, fmt.Sprint(p, " on ", l.Name), change{Address: &a})
+				r.put(ctx, what, change{Address: &a})
 			}
 		}
 	}
@@ -148,14 +160,15 @@ func (r *reapply) routes(ctx context.Context) {
 	want = append(want, want6...)
 	for _, direct := range []bool{true, false} {
 		for _, w := range want {
-			if w.Gateway.IsValid() == direct || !complete(w) || w.Link != "" && !r.up[w.Link] {
+			what := "route to " + w.Dest.String() + " metric " + strconv.Itoa(int(w.Metric))
+			if w.Gateway.IsValid() == direct || !complete(w) || !r.due(what, w.Link) {
 				continue
 			}
 			switch there, err := r.m.hasRoute(ctx, w); {
 			case err != nil:
-				r.failed(w.Dest, err)
+				r.failed(what, err)
 			case there == nil:
-				r.put(ctx, w.Dest, change{Route: &w})
+				r.put(ctx, what, change{Route: &w})
 			}
 		}
 	}

@@ -83,8 +83,9 @@ type Model struct {
 	route4  *datamodel.Kept[ipv4Route]
 	route6  *datamodel.Kept[ipv6Route]
 
-	// seen is how Reapply met each link last time.
+	// What Reapply found last time: each link, and what it could not put back.
 	seen map[string]platform.Link
+	owed map[string]bool
 }
 
 // Objects returns the objects that this platform and this agent can support.
@@ -93,6 +94,11 @@ func Objects(p platform.Platform, a Agent) []datamodel.Object { return New(p, a)
 // New binds the declarations to a platform and an agent.
 func New(p platform.Platform, a Agent) *Model {
 	m := &Model{p: p, a: a, undo: map[string]func(context.Context, []byte) error{}}
+	if a.Keep != nil {
+		for _, name := range keptNames {
+			m.undo[name] = func(_ context.Context, data []byte) error { return a.Keep(name).Save(data) }
+		}
+	}
 	if a.Keep != nil && p.Network != nil && p.Links != nil {
 		m.links = keep(m, "links", linkSettingParams, linkSetting{})
 		m.undo[undoNetwork] = m.undoNetwork
@@ -133,6 +139,12 @@ func (m *Model) Objects() []datamodel.Object { return m.objects }
 // Undo is what Tree.Recover needs: how to undo, after a crash, what each of
 // our participants wrote in the journal.
 func (m *Model) Undo() map[string]func(context.Context, []byte) error { return m.undo }
+
+// keptNames are the tables that the agent keeps. What a crash left half done in
+// one is undone even while its objects are absent.
+var keptNames = [...]string{
+	"links", "ipv4-addresses", "ipv6-addresses", "ipv6-prefixes", "ipv4-routes", "ipv6-routes", "inform-parameters",
+}
 
 // keep opens a table that the agent keeps itself.
 func keep[T any](m *Model, name string, params []datamodel.Param[T], fresh T) *datamodel.Kept[T] {

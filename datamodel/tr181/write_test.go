@@ -331,65 +331,6 @@ func TestIPv6Route(t *testing.T) {
 	}
 }
 
-// A link goes and its route points nowhere; it comes back and so does the
-// route.
-func TestDanglingInterface(t *testing.T) {
-	h := build(t)
-	link := platform.Link{Name: "tun0", Index: 50, Kind: platform.LinkTunnel, Enabled: true, MTU: 1400}
-	appear := func(index int) {
-		link.Index = index
-		h.router.EditLink("tun0", func(l *platform.Link) { *l = link })
-	}
-	appear(50)
-	if err := h.model.Reapply(t.Context(), h.tree); err != nil {
-		t.Fatal(err)
-	}
-	tun := h.find("Device.IP.Interface.", "Name", "tun0")
-	r := h.add("Device.Routing.Router.1.IPv4Forwarding.")
-	h.set(r, "DestIPAddress=192.0.2.0", "DestSubnetMask=255.255.255.0", "Interface="+tun, "Enable=true")
-	h.set(tun, "MaxMTUSize=1300")
-	h.want(r, "Status=Enabled")
-	h.router.RemoveLink("tun0")
-	h.want(r, "Status=Error", "Interface=")
-	if err := h.model.Reapply(t.Context(), h.tree); err != nil {
-		t.Fatal(err)
-	}
-	appear(51)
-	if err := h.model.Reapply(t.Context(), h.tree); err != nil {
-		t.Fatal(err)
-	}
-	h.want(r, "Status=Enabled", "Interface="+strings.TrimSuffix(tun, "."))
-	h.want(tun, "MaxMTUSize=1300")
-}
-
-// Reapply does not fight with whoever changes things by hand.
-func TestReapplyLeavesAlone(t *testing.T) {
-	h := build(t)
-	wan := h.find("Device.IP.Interface.", "Name", "eth0")
-	a := h.add(wan + "IPv4Address.")
-	h.set(a, "Enable=true", "IPAddress=198.51.100.7", "SubnetMask=255.255.255.0")
-	reapply := func() {
-		t.Helper()
-		if err := h.model.Reapply(t.Context(), h.tree); err != nil {
-			t.Error(err)
-		}
-	}
-	reapply()
-	commits := h.router.Commits()
-	h.router.RemoveAddress(platform.Address{Link: "eth0", Prefix: prefix("198.51.100.7/24")})
-	reapply()
-	if h.hasAddress("eth0", "198.51.100.7/24") || h.router.Commits() != commits {
-		t.Error("it was put back against somebody's will")
-	}
-	h.router.EditLink("eth0", func(l *platform.Link) { l.Enabled = false })
-	reapply()
-	h.router.EditLink("eth0", func(l *platform.Link) { l.Enabled = true })
-	reapply()
-	if !h.hasAddress("eth0", "198.51.100.7/24") {
-		t.Error("it was not put back when the link was switched on")
-	}
-}
-
 func TestLinkSwitches(t *testing.T) {
 	h := build(t)
 	eth := h.find("Device.Ethernet.Interface.", "Name", "eth0")

@@ -1,0 +1,121 @@
+package tr181_test
+
+import (
+	"strings"
+	"testing"
+
+	"gatehouse/platform"
+)
+
+// A link goes and its route points nowhere; it comes back and so does the
+// route.
+func TestDanglingInterface(t *testing.T) {
+	h := build(t)
+	link := platform.Link{Name: "tun0", Index: 50, Kind: platform.LinkTunnel, Enabled: true, MTU: 1400}
+	appear := func(index int) {
+		link.Index = index
+		h.router.EditLink("tun0", func(l *platform.Link) { *l = link })
+	}
+	appear(50)
+	if err := h.model.Reapply(t.Context(), h.tree); err != nil {
+		t.Fatal(err)
+	}
+	tun := h.find("Device.IP.Interface.", "Name", "tun0")
+	r := h.add("Device.Routing.Router.1.IPv4Forwarding.")
+	h.set(r, "DestIPAddress=192.0.2.0", "DestSubnetMask=255.255.255.0", "Interface="+tun, "Enable=true")
+	h.set(tun, "MaxMTUSize=1300")
+	h.want(r, "Status=Enabled")
+	h.router.RemoveLink("tun0")
+	h.want(r, "Status=Error", "Interface=")
+	if err := h.model.Reapply(t.Context(), h.tree); err != nil {
+		t.Fatal(err)
+	}
+	appear(51)
+	if err := h.model.Reapply(t.Context(), h.tree); err != nil {
+		t.Fatal(err)
+	}
+	h.want(r, "Status=Enabled", "Interface="+strings.TrimSuffix(tun, "."))
+	h.want(tun, "MaxMTUSize=1300")
+}
+
+// Reapply does not fight with whoever changes things by hand.
+func TestReapplyLeavesAlone(t *testing.T) {
+	h := build(t)
+	wan := h.find("Device.IP.Interface.", "Name", "eth0")
+	a := h.add(wan + "IPv4Address.")
+	h.set(a, "Enable=true", "IPAddress=198.51.100.7", "SubnetMask=255.255.255.0")
+	reapply := func() {
+		t.Helper()
+		if err := h.model.Reapply(t.Context(), h.tree); err != nil {
+			t.Error(err)
+		}
+	}
+	reapply()
+	commits := h.router.Commits()
+	h.router.RemoveAddress(platform.Address{Link: "eth0", Prefix: prefix("198.51.100.7/24")})
+	reapply()
+	if h.hasAddress("eth0", "198.51.100.7/24") || h.router.Commits() != commits {
+		t.Error("it was put back against somebody's will")
+	}
+	h.router.EditLink("eth0", func(l *platform.Link) { l.Enabled = false })
+	reapply()
+	h.router.EditLink("eth0", func(l *platform.Link) { l.Enabled = true })
+	reapply()
+	if !h.hasAddress("eth0", "198.51.100.7/24") {
+		t.Error("it was not put back when the link was switched on")
+	}
+}
+
+// At the start the way to a gateway may not be there yet.
+func TestReapplyOwes(t *testing.T) {
+	h := build(t)
+	r := h.add("Device.Routing.Router.1.IPv4Forwarding.")
+	h.set(r, "DestIPAddress=192.0.2.0", "DestSubnetMask=255.255.255.0", "GatewayIPAddress=203.0.113.9", "Enable=true")
+	var dhcp platform.Address
+	for _, a := range rows(t, h.platform.Addresses.Addresses(t.Context())) {
+		if a.Prefix == prefix("203.0.113.17/24") {
+			dhcp = a
+		}
+	}
+	h.router.RemoveAddress(dhcp)
+	h.router.RemoveRoutes(func(r platform.Route) bool { return r.Link == "eth0" })
+	h.start()
+	err := h.model.Reapply(t.Context(), h.tree)
+	if err == nil || !strings.Contains(err.Error(), "192.0.2.0/24") {
+		t.Errorf("got %v, want the route to be named", err)
+	}
+	if err := h.model.Reapply(t.Context(), h.tree); err != nil {
+		t.Errorf("said twice: %v", err)
+	}
+	h.want(r, "Status=Error")
+	h.router.SetAddress(dhcp)
+	if err := h.model.Reapply(t.Context(), h.tree); err != nil {
+		t.Error(err)
+	}
+	h.want(r, "Status=Enabled")
+}
+
+// Each table that is kept can be undone after a crash, also while its objects
+// are absent.
+func TestUndoKnowsAllTables(t *testing.T) {
+	h := build(t)
+	check := func() {
+		t.Helper()
+		undo := h.model.Undo()
+		for name := range h.files {
+			if name != "numbers" && name != "journal" && undo[name] == nil {
+				t.Errorf("%s cannot be undone", name)
+			}
+		}
+	}
+	check()
+	h.platform = platform.Platform{Identity: h.platform.Identity} // safe mode
+	h.start()
+	check()
+	if err := h.model.Undo()["ipv4-routes"](t.Context(), []byte("row main 1\n")); err != nil || string(h.file("ipv4-routes").text) != "row main 1\n" {
+		t.Errorf("got %q, %v", h.file("ipv4-routes").text, err)
+	}
+	if err := h.model.Reapply(t.Context(), h.tree); err != nil {
+		t.Error(err)
+	}
+}
