@@ -141,8 +141,9 @@ func (AutonomousDUStateChangeCompleteResponse) Method() string {
 	return "AutonomousDUStateChangeCompleteResponse"
 }
 
-// maxEvents is the room in an Event list (TR-069 A.3.3.1).
-const maxEvents = 64
+// MaxEvents is the room in an Event list (TR-069 A.3.3.1). Events beyond it are
+// not sent: whoever fills in an Inform must keep them for the next one.
+const MaxEvents = 64
 
 func (i *Inform) write(ctx context.Context, w *writer) error {
 	w.open("DeviceId")
@@ -151,7 +152,7 @@ func (i *Inform) write(ctx context.Context, w *writer) error {
 	w.text("ProductClass", i.DeviceID.ProductClass)
 	w.text("SerialNumber", i.DeviceID.SerialNumber)
 	w.close("DeviceId")
-	events := i.Events[:min(len(i.Events), maxEvents)]
+	events := i.Events[:min(len(i.Events), MaxEvents)]
 	w.array("Event", "cwmp:EventStruct", len(events))
 	for _, e := range events {
 		w.open("EventStruct")

@@ -16,6 +16,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/digest"
@@ -121,7 +122,7 @@ func (c *Client) Exchange(ctx context.Context, body *Body) ([]byte, error) {
 		return nil, err
 	}
 	for challenges, redirects := 0, 0; ; {
-		reply, err := c.roundTrip(ctx, coded)
+		reply, err := c.send(ctx, coded)
 		if err != nil {
 			return nil, err
 		}
@@ -267,33 +268,54 @@ type reply struct {
 	status int
 	header http.Header
 	body   []byte
-	host   string
 	fresh  bool // came over a new connection
+	dead   bool // did not come, for the kept-alive connection was dead
 }
 
-// roundTrip does one HTTP transaction.
+// send does one HTTP transaction. A kept-alive connection that turns out dead
+// before the first byte of an answer (an ACS that closes idle connections makes
+// them) costs one repetition over a new one, whatever part of the POST had
+// left; what fails over a new connection has failed.
+func (c *Client) send(ctx context.Context, b codedBody) (*reply, error) {
+	r, err := c.roundTrip(ctx, b)
+	if err != nil && r.dead && ctx.Err() == nil {
+		c.log().Debug("the connection was dead, sending again", "error", err)
+		c.transport.CloseIdleConnections()
+		c.credentials().Reconnected()
+		r, err = c.roundTrip(ctx, b)
+	}
+	return r, err
+}
+
+// roundTrip makes one attempt at an HTTP transaction. The reply is there in
+// any case; with an error it says what is known.
 func (c *Client) roundTrip(ctx context.Context, b codedBody) (*reply, error) {
 	ctx, w := watch(ctx, c.Timeout)
 	defer w.stop()
-	r := &reply{host: c.target.Host}
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
-		r.fresh = !i.Reused
-		c.local, c.remote = i.Conn.LocalAddr(), i.Conn.RemoteAddr()
-		w.progress()
-	}})
+	r := &reply{fresh: true}
+	var begun atomic.Bool // set by the reading goroutine of the transport
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(i httptrace.GotConnInfo) {
+			r.fresh = !i.Reused
+			c.local, c.remote = i.Conn.LocalAddr(), i.Conn.RemoteAddr()
+			w.progress()
+		},
+		GotFirstResponseByte: func() { begun.Store(true) },
+	})
 	req, err := c.request(ctx, b, w)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return nil, c.explain(w.cause(ctx, err))
+		r.dead = !r.fresh && !begun.Load() && ctx.Err() == nil
+		return r, c.explain(w.cause(ctx, err))
 	}
 	defer resp.Body.Close()
 	c.jar.store(c.target.Hostname(), resp.Header)
 	r.status, r.header = resp.StatusCode, resp.Header
 	if r.body, err = c.readBody(resp, w); err != nil {
-		return nil, c.explain(w.cause(ctx, err))
+		return r, c.explain(w.cause(ctx, err))
 	}
 	return r, nil
 }
@@ -315,10 +337,6 @@ func (c *Client) request(ctx context.Context, b codedBody, w *watchdog) (*http.R
 			req.Header["Content-Encoding"] = []string{b.coding}
 		}
 	}
-	// Never sent (the value is empty), but it lets net/http repeat the POST on
-	// a new connection when a kept-alive one turns out dead before the first
-	// byte of an answer, which an ACS that closes idle connections brings about.
-	req.Header["X-Idempotency-Key"] = nil
 	req.Header["User-Agent"] = []string{c.UserAgent}
 	if c.Compression != "" {
 		req.Header["Accept-Encoding"] = []string{"gzip, deflate"}

@@ -5,9 +5,6 @@ package cwmp
 import (
 	"bufio"
 	"bytes"
-	"compress/flate"
-	"compress/gzip"
-	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +20,7 @@ import (
 	"gatehouse/internal/digest"
 )
 
-// roundTrips makes one exchange with a message and one with nothing.
+// exchange makes one exchange.
 func exchange(t *testing.T, c *Client, body *Body) (string, error) {
 	t.Helper()
 	b, err := c.Exchange(t.Context(), body)
@@ -337,142 +334,6 @@ func TestHangUp(t *testing.T) {
 	if _, err := exchange(t, c, nil); err == nil || len(a.seen()) != 3 {
 		t.Errorf("error %v, %d posts", err, len(a.seen()))
 	}
-}
-
-// TestBrokenReplies: replies that end early, or do not end.
-func TestBrokenReplies(t *testing.T) {
-	raw := func(s string) step {
-		return func(w http.ResponseWriter, _ post) {
-			conn, rw, err := w.(http.Hijacker).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			rw.WriteString(s)
-			rw.Flush()
-			conn.Close()
-		}
-	}
-	tests := map[string]struct {
-		step step
-		want error
-		word string
-	}{
-		"cut_short":      {raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<a"), io.ErrUnexpectedEOF, "broke off"},
-		"cut_in_chunk":   {raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n<a"), io.ErrUnexpectedEOF, "broke off"},
-		"not_http":       {raw("SSH-2.0-OpenSSH_9\r\n"), nil, "malformed"},
-		"header_bomb":    {raw("HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 50_000) + "\r\n"), nil, "headers exceeded"},
-		"too_long":       {answer(strings.Repeat(" ", 2<<20)), ErrTooLong, "1048576"},
-		"unknown_coding": {status(200, "Content-Encoding", "br"), nil, ""},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			_, srv := newACS(t, tt.step)
-			_, err := exchange(t, newClient(srv.URL), testBody(t))
-			if name == "unknown_coding" {
-				if err != nil {
-					t.Errorf("an empty body needs no decoding: %v", err)
-				}
-				return
-			}
-			if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.word) {
-				t.Errorf("error %v", err)
-			}
-		})
-	}
-}
-
-func compress(t *testing.T, coding, s string) string {
-	t.Helper()
-	var b bytes.Buffer
-	var w io.WriteCloser
-	switch coding {
-	case "gzip":
-		w = gzip.NewWriter(&b)
-	case "deflate":
-		w = zlib.NewWriter(&b)
-	case "raw":
-		w, _ = flate.NewWriter(&b, 5)
-	}
-	if _, err := io.WriteString(w, s); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
-	return b.String()
-}
-
-func TestCompressedReplies(t *testing.T) {
-	reply := func(header, body string) step {
-		return func(w http.ResponseWriter, p post) { w.Header().Set("Content-Encoding", header); answer(body)(w, p) }
-	}
-	const text = "<some>envelope</some>"
-	for name, s := range map[string]step{
-		"gzip": reply("gzip", compress(t, "gzip", text)), "x-gzip": reply("X-GZIP", compress(t, "gzip", text)),
-		"deflate": reply("deflate", compress(t, "deflate", text)), "raw_deflate": reply("deflate", compress(t, "raw", text)),
-		"identity": reply("identity", text), "twice": reply("deflate, gzip", compress(t, "gzip", compress(t, "deflate", text))),
-	} {
-		_, srv := newACS(t, s)
-		if got, err := exchange(t, newClient(srv.URL), nil); got != text || err != nil {
-			t.Errorf("%s: %q, %v", name, got, err)
-		}
-	}
-	for name, s := range map[string]step{
-		"bomb":      reply("gzip", compress(t, "gzip", strings.Repeat("x", 4<<20))),
-		"bomb_2":    reply("gzip, gzip", compress(t, "gzip", compress(t, "gzip", strings.Repeat("x", 4<<20)))),
-		"thrice":    reply("gzip, gzip, gzip", "x"),
-		"garbage":   reply("gzip", "garbage"),
-		"truncated": reply("gzip", compress(t, "gzip", text)[:20]),
-		"unknown":   reply("br", text),
-	} {
-		_, srv := newACS(t, s)
-		if got, err := exchange(t, newClient(srv.URL), nil); err == nil {
-			t.Errorf("%s: read as %d bytes", name, len(got))
-		}
-	}
-}
-
-func TestCompressedRequests(t *testing.T) {
-	for setting, coding := range map[string]string{"GZIP": "gzip", "Deflate": "deflate", "Compress": "", "Disabled": ""} {
-		// The ACS takes the first one and has enough of it at the second.
-		a, srv := newACS(t, status(401, "WWW-Authenticate", digestN1), informedPlain, status(415), informedPlain, informedPlain)
-		steps := len(a.steps)
-		if coding == "" {
-			a.steps = a.steps[:2]
-			steps = 2
-		}
-		c := newClient(srv.URL)
-		c.Compression = setting
-		body := testBody(t)
-		for range steps / 2 {
-			if _, err := exchange(t, c, body); err != nil {
-				t.Fatalf("%s: %v", setting, err)
-			}
-			if coding == "" {
-				break
-			}
-		}
-		want := read(t, body)
-		for i, p := range a.seen() {
-			expect := coding
-			if i > 2 {
-				expect = ""
-			}
-			got := p.header.Get("Content-Encoding")
-			plain, err := decodeBody(got, []byte(p.body), 1<<20)
-			if got != expect || err != nil || string(plain) != want || p.length != int64(len(p.body)) {
-				t.Errorf("%s: POST %d in %q, want %q; %v", setting, i, got, expect, err)
-			}
-		}
-		if len(a.steps) == 1 { // after a 415 nothing is compressed any more
-			if _, err := exchange(t, c, body); err != nil || a.seen()[4].header.Get("Content-Encoding") != "" {
-				t.Errorf("%s: %v", setting, err)
-			}
-		}
-	}
-}
-
-func informedPlain(w http.ResponseWriter, _ post) {
-	answer(soap("", "<c:InformResponse/>"))(w, post{})
 }
 
 func TestBadURL(t *testing.T) {

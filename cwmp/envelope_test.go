@@ -164,58 +164,60 @@ func decodeBodyOf(t *testing.T, body string) (Request, error) {
 	return decodeRequest(e)
 }
 
+// requests is one of each method, and what it is read as.
+var requests = map[string]struct {
+	body string
+	want Request
+}{
+	"GetRPCMethods": {"<c:GetRPCMethods/>", GetRPCMethods{}},
+	"SetParameterValues": {`<c:SetParameterValues><ParameterList enc:arrayType="c:ParameterValueStruct[0009]">
+		<ParameterValueStruct><Name> Device.A
+		</Name><Value i:type="xs:unsignedInt"> 300 </Value></ParameterValueStruct>
+		<x><Value i:type="xs:string"><![CDATA[  a <b>]]> 	</Value><Name>Device.B</Name></x>
+		<ParameterValueStruct><Name>Device.C</Name><Value i:type="enc:boolean">1</Value></ParameterValueStruct>
+		<ParameterValueStruct><Name>Device.D</Name><Value/></ParameterValueStruct>
+		<ParameterValueStruct><Name>Device.E</Name><Value i:type="vendor:odd">&#233;&lt;</Value></ParameterValueStruct>
+		</ParameterList><ParameterKey> k </ParameterKey></c:SetParameterValues>`,
+		SetParameterValues{ParameterList: []ParameterValue{
+			{"Device.A", " 300 ", "xsd:unsignedInt"}, {"Device.B", "  a <b> \t", "xsd:string"}, {"Device.C", "1", "xsd:boolean"},
+			{"Device.D", "", ""}, {"Device.E", "é<", "vendor:odd"}}, ParameterKey: " k "}},
+	"SetParameterValues_empty": {`<c:SetParameterValues><ParameterList enc:arrayType="[]"/><ParameterKey/></c:SetParameterValues>`, SetParameterValues{}},
+	"GetParameterValues": {`<c:GetParameterValues><ParameterNames><string>Device.</string><xs:string> Device.A </xs:string><string/></ParameterNames></c:GetParameterValues>`,
+		GetParameterValues{ParameterNames: []string{"Device.", "Device.A", ""}}},
+	"GetParameterNames":  {`<c:GetParameterNames><NextLevel>True</NextLevel><ParameterPath/></c:GetParameterNames>`, GetParameterNames{NextLevel: true}},
+	"children_qualified": {`<c:GetParameterNames><c:ParameterPath>Device.</c:ParameterPath><c:NextLevel>0</c:NextLevel></c:GetParameterNames>`, GetParameterNames{ParameterPath: "Device."}},
+	"SetParameterAttributes": {`<c:SetParameterAttributes><ParameterList>
+		<s><Name>Device.A</Name><NotificationChange>true</NotificationChange><Notification>2</Notification><AccessListChange>0</AccessListChange><AccessList/></s>
+		<s><Name>Device.B.</Name><NotificationChange>false</NotificationChange><Notification></Notification><AccessListChange>1</AccessListChange><AccessList><string>Subscriber</string></AccessList></s>
+		</ParameterList></c:SetParameterAttributes>`,
+		SetParameterAttributes{ParameterList: []SetParameterAttribute{
+			{Name: "Device.A", NotificationChange: true, Notification: 2},
+			{Name: "Device.B.", AccessListChange: true, AccessList: []string{"Subscriber"}}}}},
+	"GetParameterAttributes": {`<c:GetParameterAttributes><ParameterNames><string>Device.A</string></ParameterNames></c:GetParameterAttributes>`, GetParameterAttributes{ParameterNames: []string{"Device.A"}}},
+	"AddObject":              {`<c:AddObject><ObjectName>Device.T.</ObjectName><ParameterKey>k</ParameterKey></c:AddObject>`, AddObject{"Device.T.", "k"}},
+	"DeleteObject":           {`<c:DeleteObject><ObjectName>Device.T.1.</ObjectName><ParameterKey></ParameterKey></c:DeleteObject>`, DeleteObject{"Device.T.1.", ""}},
+	"Reboot":                 {`<c:Reboot><CommandKey>  two  blanks </CommandKey></c:Reboot>`, Reboot{"  two  blanks "}},
+	"FactoryReset":           {`<c:FactoryReset/>`, FactoryReset{}},
+	"ScheduleInform":         {`<c:ScheduleInform><DelaySeconds> 4294967295 </DelaySeconds><CommandKey/></c:ScheduleInform>`, ScheduleInform{DelaySeconds: 4294967295}},
+	"Download": {`<c:Download><CommandKey>k</CommandKey><FileType>1 Firmware Upgrade Image</FileType><URL> http://f/x?a=1&amp;b=2 </URL><Username>u</Username><Password> p </Password>
+		<FileSize>9</FileSize><TargetFileName>t</TargetFileName><DelaySeconds>5</DelaySeconds><SuccessURL>http://s</SuccessURL><FailureURL/></c:Download>`,
+		Download{"k", "1 Firmware Upgrade Image", "http://f/x?a=1&b=2", "u", " p ", 9, "t", 5, "http://s", ""}},
+	"Download_short": {`<c:Download><CommandKey/><FileType>2 Web Content</FileType><URL>http://f</URL></c:Download>`, Download{FileType: "2 Web Content", URL: "http://f"}},
+	"Upload": {`<c:Upload><CommandKey>k</CommandKey><FileType>4 Vendor Log File 1</FileType><URL>http://f</URL><Username/><Password/><DelaySeconds/></c:Upload>`,
+		Upload{CommandKey: "k", FileType: "4 Vendor Log File 1", URL: "http://f"}},
+	"ScheduleDownload": {`<c:ScheduleDownload><CommandKey>k</CommandKey><FileType>1 Firmware Upgrade Image</FileType><URL>http://f</URL><Username/><Password/><FileSize>0</FileSize><TargetFileName/>
+		<TimeWindowList><w><WindowStart>1</WindowStart><WindowEnd>2</WindowEnd><WindowMode>2 Immediately</WindowMode><UserMessage> m</UserMessage><MaxRetries>-1</MaxRetries></w></TimeWindowList></c:ScheduleDownload>`,
+		ScheduleDownload{CommandKey: "k", FileType: "1 Firmware Upgrade Image", URL: "http://f", TimeWindowList: []TimeWindow{{1, 2, "2 Immediately", " m", -1}}}},
+	"CancelTransfer":        {`<c:CancelTransfer><CommandKey>k</CommandKey></c:CancelTransfer>`, CancelTransfer{"k"}},
+	"GetQueuedTransfers":    {`<c:GetQueuedTransfers/>`, GetQueuedTransfers{}},
+	"GetAllQueuedTransfers": {`<c:GetAllQueuedTransfers/>`, GetAllQueuedTransfers{}},
+	"ChangeDUState": {`<c:ChangeDUState><Operations i:type="c:InstallOpStruct"><URL>http://d</URL><Password>p</Password></Operations>
+		<Operations i:type="c:UninstallOpStruct"><UUID>u</UUID><Version>1</Version></Operations><CommandKey>k</CommandKey></c:ChangeDUState>`,
+		ChangeDUState{Operations: []DUOperation{{Kind: "Install", URL: "http://d", Password: "p"}, {Kind: "Uninstall", UUID: "u", Version: "1"}}, CommandKey: "k"}},
+}
+
 func TestDecodeRequest(t *testing.T) {
-	tests := map[string]struct {
-		body string
-		want Request
-	}{
-		"GetRPCMethods": {"<c:GetRPCMethods/>", GetRPCMethods{}},
-		"SetParameterValues": {`<c:SetParameterValues><ParameterList enc:arrayType="c:ParameterValueStruct[0009]">
-			<ParameterValueStruct><Name> Device.A
-			</Name><Value i:type="xs:unsignedInt"> 300 </Value></ParameterValueStruct>
-			<x><Value i:type="xs:string"><![CDATA[  a <b>]]> 	</Value><Name>Device.B</Name></x>
-			<ParameterValueStruct><Name>Device.C</Name><Value i:type="enc:boolean">1</Value></ParameterValueStruct>
-			<ParameterValueStruct><Name>Device.D</Name><Value/></ParameterValueStruct>
-			<ParameterValueStruct><Name>Device.E</Name><Value i:type="vendor:odd">&#233;&lt;</Value></ParameterValueStruct>
-			</ParameterList><ParameterKey> k </ParameterKey></c:SetParameterValues>`,
-			SetParameterValues{ParameterList: []ParameterValue{
-				{"Device.A", " 300 ", "xsd:unsignedInt"}, {"Device.B", "  a <b> \t", "xsd:string"}, {"Device.C", "1", "xsd:boolean"},
-				{"Device.D", "", ""}, {"Device.E", "é<", "vendor:odd"}}, ParameterKey: " k "}},
-		"SetParameterValues_empty": {`<c:SetParameterValues><ParameterList enc:arrayType="[]"/><ParameterKey/></c:SetParameterValues>`, SetParameterValues{}},
-		"GetParameterValues": {`<c:GetParameterValues><ParameterNames><string>Device.</string><xs:string> Device.A </xs:string><string/></ParameterNames></c:GetParameterValues>`,
-			GetParameterValues{ParameterNames: []string{"Device.", "Device.A", ""}}},
-		"GetParameterNames":  {`<c:GetParameterNames><NextLevel>True</NextLevel><ParameterPath/></c:GetParameterNames>`, GetParameterNames{NextLevel: true}},
-		"children_qualified": {`<c:GetParameterNames><c:ParameterPath>Device.</c:ParameterPath><c:NextLevel>0</c:NextLevel></c:GetParameterNames>`, GetParameterNames{ParameterPath: "Device."}},
-		"SetParameterAttributes": {`<c:SetParameterAttributes><ParameterList>
-			<s><Name>Device.A</Name><NotificationChange>true</NotificationChange><Notification>2</Notification><AccessListChange>0</AccessListChange><AccessList/></s>
-			<s><Name>Device.B.</Name><NotificationChange>false</NotificationChange><Notification></Notification><AccessListChange>1</AccessListChange><AccessList><string>Subscriber</string></AccessList></s>
-			</ParameterList></c:SetParameterAttributes>`,
-			SetParameterAttributes{ParameterList: []SetParameterAttribute{
-				{Name: "Device.A", NotificationChange: true, Notification: 2},
-				{Name: "Device.B.", AccessListChange: true, AccessList: []string{"Subscriber"}}}}},
-		"GetParameterAttributes": {`<c:GetParameterAttributes><ParameterNames><string>Device.A</string></ParameterNames></c:GetParameterAttributes>`, GetParameterAttributes{ParameterNames: []string{"Device.A"}}},
-		"AddObject":              {`<c:AddObject><ObjectName>Device.T.</ObjectName><ParameterKey>k</ParameterKey></c:AddObject>`, AddObject{"Device.T.", "k"}},
-		"DeleteObject":           {`<c:DeleteObject><ObjectName>Device.T.1.</ObjectName><ParameterKey></ParameterKey></c:DeleteObject>`, DeleteObject{"Device.T.1.", ""}},
-		"Reboot":                 {`<c:Reboot><CommandKey>  two  blanks </CommandKey></c:Reboot>`, Reboot{"  two  blanks "}},
-		"FactoryReset":           {`<c:FactoryReset/>`, FactoryReset{}},
-		"ScheduleInform":         {`<c:ScheduleInform><DelaySeconds> 4294967295 </DelaySeconds><CommandKey/></c:ScheduleInform>`, ScheduleInform{DelaySeconds: 4294967295}},
-		"Download": {`<c:Download><CommandKey>k</CommandKey><FileType>1 Firmware Upgrade Image</FileType><URL> http://f/x?a=1&amp;b=2 </URL><Username>u</Username><Password> p </Password>
-			<FileSize>9</FileSize><TargetFileName>t</TargetFileName><DelaySeconds>5</DelaySeconds><SuccessURL>http://s</SuccessURL><FailureURL/></c:Download>`,
-			Download{"k", "1 Firmware Upgrade Image", "http://f/x?a=1&b=2", "u", " p ", 9, "t", 5, "http://s", ""}},
-		"Download_short": {`<c:Download><CommandKey/><FileType>2 Web Content</FileType><URL>http://f</URL></c:Download>`, Download{FileType: "2 Web Content", URL: "http://f"}},
-		"Upload": {`<c:Upload><CommandKey>k</CommandKey><FileType>4 Vendor Log File 1</FileType><URL>http://f</URL><Username/><Password/><DelaySeconds/></c:Upload>`,
-			Upload{CommandKey: "k", FileType: "4 Vendor Log File 1", URL: "http://f"}},
-		"ScheduleDownload": {`<c:ScheduleDownload><CommandKey>k</CommandKey><FileType>1 Firmware Upgrade Image</FileType><URL>http://f</URL><Username/><Password/><FileSize>0</FileSize><TargetFileName/>
-			<TimeWindowList><w><WindowStart>1</WindowStart><WindowEnd>2</WindowEnd><WindowMode>2 Immediately</WindowMode><UserMessage> m</UserMessage><MaxRetries>-1</MaxRetries></w></TimeWindowList></c:ScheduleDownload>`,
-			ScheduleDownload{CommandKey: "k", FileType: "1 Firmware Upgrade Image", URL: "http://f", TimeWindowList: []TimeWindow{{1, 2, "2 Immediately", " m", -1}}}},
-		"CancelTransfer":        {`<c:CancelTransfer><CommandKey>k</CommandKey></c:CancelTransfer>`, CancelTransfer{"k"}},
-		"GetQueuedTransfers":    {`<c:GetQueuedTransfers/>`, GetQueuedTransfers{}},
-		"GetAllQueuedTransfers": {`<c:GetAllQueuedTransfers/>`, GetAllQueuedTransfers{}},
-		"ChangeDUState": {`<c:ChangeDUState><Operations i:type="c:InstallOpStruct"><URL>http://d</URL><Password>p</Password></Operations>
-			<Operations i:type="c:UninstallOpStruct"><UUID>u</UUID><Version>1</Version></Operations><CommandKey>k</CommandKey></c:ChangeDUState>`,
-			ChangeDUState{Operations: []DUOperation{{Kind: "Install", URL: "http://d", Password: "p"}, {Kind: "Uninstall", UUID: "u", Version: "1"}}, CommandKey: "k"}},
-	}
-	for name, tt := range tests {
+	for name, tt := range requests {
 		t.Run(name, func(t *testing.T) {
 			got, err := decodeBodyOf(t, tt.body)
 			if err != nil {

@@ -97,6 +97,9 @@ func older(err error) bool {
 
 // inform is the first phase.
 func (r *run) inform(ctx context.Context) error {
+	if n := len(r.Inform.Events); n > MaxEvents {
+		r.log.Warn("more events than an Inform can hold, the last ones are left out", "events", n)
+	}
 	h := header{id: r.nextID(), sessionTimeout: r.SessionTimeout, versions: true}
 	body, err := encode(ctx, r.d, h, &r.Inform, r.limit)
 	if err != nil {
@@ -276,7 +279,7 @@ func (r *run) handle(ctx context.Context, e *envelope) (*Body, error) {
 func (r *run) faultOf(method string, err error) *Fault {
 	var f *Fault
 	if errors.As(err, &f) {
-		r.log.Info("request refused", "method", method, "fault", f)
+		r.log.Debug("request refused", "method", method, "fault", f)
 		return f
 	}
 	r.log.Error("request failed", "method", method, "error", err)

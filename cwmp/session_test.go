@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -43,21 +45,7 @@ func TestFirstContact(t *testing.T) {
 	if len(p) != 5 {
 		t.Fatalf("%d POSTs", len(p))
 	}
-	for i := range p {
-		// S002-01: HTTP/1.1; S002-05: POST to the path of the ACS. One connection for all, also for the answer to the 401.
-		if p[i].proto != "HTTP/1.1" || p[i].path != "/acs?x=1" || p[i].remote != p[0].remote || p[i].te != nil || p[i].length != int64(len(p[i].body)) {
-			t.Errorf("POST %d: %+v", i, p[i])
-		}
-		if h := p[i].header; h.Get("Expect") != "" || h.Get("X-Idempotency-Key") != "" || h.Get("User-Agent") != "gatehouse-test" {
-			t.Errorf("POST %d: header %v", i, h)
-		}
-		if v, ok := p[i].header["Soapaction"]; (i == 2) == ok || ok && v[0] != "" {
-			t.Errorf("POST %d: SOAPAction %q", i, v)
-		}
-		if v := p[i].header.Get("Content-Type"); (i == 2) != (v == "") {
-			t.Errorf("POST %d: Content-Type %q", i, v)
-		}
-	}
+	checkHeaders(t, p)
 	// S002-07: the same Inform again, with the response. S002-03: both events in it.
 	if p[0].body != p[1].body || !strings.Contains(p[0].body, "<EventCode>0 BOOTSTRAP<") || !strings.Contains(p[0].body, "<EventCode>1 BOOT<") {
 		t.Errorf("Informs:\n%s\n%s", p[0].body, p[1].body)
@@ -84,6 +72,27 @@ func TestFirstContact(t *testing.T) {
 		t.Errorf("handled %v", handled.requests)
 	}
 	checkDigest(t, p)
+}
+
+// checkHeaders looks at what every POST must have, and the empty one (the
+// third) must not.
+func checkHeaders(t *testing.T, p []post) {
+	t.Helper()
+	for i := range p {
+		// S002-01: HTTP/1.1; S002-05: POST to the path of the ACS. One connection for all, also for the answer to the 401.
+		if p[i].proto != "HTTP/1.1" || p[i].path != "/acs?x=1" || p[i].remote != p[0].remote || p[i].te != nil || p[i].length != int64(len(p[i].body)) {
+			t.Errorf("POST %d: %+v", i, p[i])
+		}
+		if h := p[i].header; h.Get("Expect") != "" || h.Get("X-Idempotency-Key") != "" || h.Get("User-Agent") != "gatehouse-test" {
+			t.Errorf("POST %d: header %v", i, h)
+		}
+		if v, ok := p[i].header["Soapaction"]; (i == 2) == ok || ok && v[0] != "" {
+			t.Errorf("POST %d: SOAPAction %q", i, v)
+		}
+		if v := p[i].header.Get("Content-Type"); (i == 2) != (v == "") {
+			t.Errorf("POST %d: Content-Type %q", i, v)
+		}
+	}
 }
 
 // checkDigest does the sums of RFC 7616 by itself for every POST after the 401.
@@ -184,53 +193,54 @@ func outline(sent []string) string {
 	return strings.Join(out, " ")
 }
 
-// TestPhases runs sessions of every shape. The calls are TransferComplete and
-// RequestDownload when two are wanted, the first of them when one is.
+// sessions of every shape. The calls are TransferComplete and RequestDownload
+// when two are wanted, the first of them when one is.
+var sessions = map[string]struct {
+	calls   int
+	replies []string
+	sent    string // see outline
+	told    string // what Answered heard
+	err     error  // by errors.Is
+	word    string // in the error
+}{
+	"nothing_to_do":               {0, []string{mine(rInformed), ""}, "Inform -", "", nil, ""},
+	"white_space_is_empty":        {0, []string{mine(rInformed), " \r\n\x00"}, "Inform -", "", nil, ""},
+	"no_id_anywhere":              {0, []string{soap("", rInformed), soap("", rReboot), ""}, "Inform - RebootResponse", "", nil, ""},
+	"calls_come_first":            {2, []string{mine(rInformed), mine("<c:TransferCompleteResponse/>"), mine("<c:RequestDownloadResponse/>"), theirs(rReboot), ""}, "Inform TransferComplete RequestDownload - RebootResponse", "TransferCompleteResponse RequestDownloadResponse", nil, ""},
+	"inform_repeated_on_8005":     {0, []string{fault(8005), fault(8005), mine(rInformed), ""}, "Inform Inform Inform -", "", nil, ""},
+	"8005_without_end":            {0, []string{fault(8005), fault(8005), fault(8005), fault(8005), fault(8005), fault(8005)}, "Inform Inform Inform Inform Inform", "", ErrRetries, ""},
+	"call_repeated_on_8005":       {1, []string{mine(rInformed), fault(8005), mine("<c:TransferCompleteResponse/>"), ""}, "Inform TransferComplete TransferComplete -", "TransferCompleteResponse", nil, ""},
+	"inform_refused":              {0, []string{fault(8003)}, "Inform", "", &Fault{Code: 8003}, ""},
+	"no_common_version":           {0, []string{fault(8006)}, "Inform", "", &Fault{Code: 8006}, ""},
+	"call_refused":                {2, []string{mine(rInformed), fault(8001), mine("<c:RequestDownloadResponse/>"), ""}, "Inform TransferComplete RequestDownload -", "8001 RequestDownloadResponse", nil, ""},
+	"call_unknown_to_genieacs":    {2, []string{mine(rInformed), mine("<c:TransferCompleteResponse/>"), rGenieACS, ""}, "Inform TransferComplete RequestDownload -", "TransferCompleteResponse 8000", nil, ""},
+	"transfer_complete_unread":    {1, []string{mine(rInformed), rGenieACS}, "Inform TransferComplete", "", nil, "unreadable envelope"},
+	"empty_answer_to_inform":      {0, []string{""}, "Inform", "", ErrNoAnswer, "Inform"},
+	"empty_answer_to_call":        {1, []string{mine(rInformed), ""}, "Inform TransferComplete", "", ErrNoAnswer, "TransferComplete"},
+	"html_answer_to_inform":       {0, []string{"<html/>"}, "Inform", "", nil, "not a SOAP envelope"},
+	"request_instead_of_answer":   {0, []string{theirs(rReboot)}, "Inform", "", ErrUnexpected, "Reboot"},
+	"request_without_id_instead":  {0, []string{soap("", rReboot)}, "Inform", "", ErrUnexpected, "Reboot in answer to Inform"},
+	"wrong_id":                    {0, []string{theirs(rInformed)}, "Inform", "", ErrUnexpected, `ID "42"`},
+	"wrong_response_freeacs_289":  {1, []string{mine(rInformed), mine("<c:AutonomousTransferCompleteResponse/>")}, "Inform TransferComplete", "", ErrUnexpected, "AutonomousTransferCompleteResponse in answer to TransferComplete"},
+	"response_in_other_namespace": {0, []string{mine(`<c:InformResponse xmlns:c="urn:x"/>`)}, "Inform", "", ErrUnexpected, "InformResponse"},
+	"response_out_of_turn":        {0, []string{mine(rInformed), mine(rInformed)}, "Inform -", "", ErrUnexpected, "nothing was asked"},
+	"fault_out_of_turn":           {0, []string{mine(rInformed), theirs(rReboot), fault(8002)}, "Inform - RebootResponse", "", ErrUnexpected, "8002"},
+	"unknown_method":              {0, []string{mine(rInformed), theirs("<c:Kick/>"), ""}, "Inform - 9000", "", nil, ""},
+	"not_of_cwmp":                 {0, []string{mine(rInformed), theirs("<x/>"), ""}, "Inform - 9000", "", nil, ""},
+	"unsupported_method":          {0, []string{mine(rInformed), theirs("<c:FactoryReset/>"), ""}, "Inform - 9000", "", nil, ""},
+	"wrong_argument":              {0, []string{mine(rInformed), theirs("<c:Reboot/>"), ""}, "Inform - 9003", "", nil, ""},
+	"goes_on_after_fault":         {0, []string{mine(rInformed), theirs("<c:Reboot/>"), theirs(rReboot), ""}, "Inform - 9003 RebootResponse", "", nil, ""},
+	"unread_request":              {0, []string{mine(rInformed), theirs("<c:Reboot>")}, "Inform -", "", nil, "unreadable envelope"},
+	"must_understand":             {0, []string{mine(rInformed), soap(acsID("42")+`<w:S xmlns:w="w" SOAP-ENV:mustUnderstand="1"/>`, rReboot), ""}, "Inform - soap-env:MustUnderstand", "", nil, ""},
+	"empty_body_is_empty":         {0, []string{mine(rInformed), theirs("")}, "Inform -", "", nil, ""},
+	"held":                        {2, []string{held("%ID%", rInformed, "1"), held("42", rReboot, "1"), "", mine("<c:TransferCompleteResponse/>"), mine("<c:RequestDownloadResponse/>"), ""}, "Inform - RebootResponse TransferComplete RequestDownload -", "TransferCompleteResponse RequestDownloadResponse", nil, ""},
+	"held_between_calls":          {2, []string{mine(rInformed), held("%ID%", "<c:TransferCompleteResponse/>", "true"), theirs(rReboot), "", mine("<c:RequestDownloadResponse/>"), theirs(rReboot), ""}, "Inform TransferComplete - RebootResponse RequestDownload - RebootResponse", "TransferCompleteResponse RequestDownloadResponse", nil, ""},
+	"held_for_nothing":            {0, []string{held("%ID%", rInformed, "1"), ""}, "Inform -", "", nil, ""},
+	"not_held":                    {1, []string{held("%ID%", rInformed, "0"), mine("<c:TransferCompleteResponse/>"), ""}, "Inform TransferComplete -", "TransferCompleteResponse", nil, ""},
+}
+
 func TestPhases(t *testing.T) {
-	tests := map[string]struct {
-		calls   int
-		replies []string
-		sent    string // see outline
-		told    string // what Answered heard
-		err     error  // by errors.Is
-		word    string // in the error
-	}{
-		"nothing_to_do":               {0, []string{mine(rInformed), ""}, "Inform -", "", nil, ""},
-		"white_space_is_empty":        {0, []string{mine(rInformed), " \r\n\x00"}, "Inform -", "", nil, ""},
-		"no_id_anywhere":              {0, []string{soap("", rInformed), soap("", rReboot), ""}, "Inform - RebootResponse", "", nil, ""},
-		"calls_come_first":            {2, []string{mine(rInformed), mine("<c:TransferCompleteResponse/>"), mine("<c:RequestDownloadResponse/>"), theirs(rReboot), ""}, "Inform TransferComplete RequestDownload - RebootResponse", "TransferCompleteResponse RequestDownloadResponse", nil, ""},
-		"inform_repeated_on_8005":     {0, []string{fault(8005), fault(8005), mine(rInformed), ""}, "Inform Inform Inform -", "", nil, ""},
-		"8005_without_end":            {0, []string{fault(8005), fault(8005), fault(8005), fault(8005), fault(8005), fault(8005)}, "Inform Inform Inform Inform Inform", "", ErrRetries, ""},
-		"call_repeated_on_8005":       {1, []string{mine(rInformed), fault(8005), mine("<c:TransferCompleteResponse/>"), ""}, "Inform TransferComplete TransferComplete -", "TransferCompleteResponse", nil, ""},
-		"inform_refused":              {0, []string{fault(8003)}, "Inform", "", &Fault{Code: 8003}, ""},
-		"no_common_version":           {0, []string{fault(8006)}, "Inform", "", &Fault{Code: 8006}, ""},
-		"call_refused":                {2, []string{mine(rInformed), fault(8001), mine("<c:RequestDownloadResponse/>"), ""}, "Inform TransferComplete RequestDownload -", "8001 RequestDownloadResponse", nil, ""},
-		"call_unknown_to_genieacs":    {2, []string{mine(rInformed), mine("<c:TransferCompleteResponse/>"), rGenieACS, ""}, "Inform TransferComplete RequestDownload -", "TransferCompleteResponse 8000", nil, ""},
-		"transfer_complete_unread":    {1, []string{mine(rInformed), rGenieACS}, "Inform TransferComplete", "", nil, "unreadable envelope"},
-		"empty_answer_to_inform":      {0, []string{""}, "Inform", "", ErrNoAnswer, "Inform"},
-		"empty_answer_to_call":        {1, []string{mine(rInformed), ""}, "Inform TransferComplete", "", ErrNoAnswer, "TransferComplete"},
-		"html_answer_to_inform":       {0, []string{"<html/>"}, "Inform", "", nil, "not a SOAP envelope"},
-		"request_instead_of_answer":   {0, []string{theirs(rReboot)}, "Inform", "", ErrUnexpected, "Reboot"},
-		"request_without_id_instead":  {0, []string{soap("", rReboot)}, "Inform", "", ErrUnexpected, "Reboot in answer to Inform"},
-		"wrong_id":                    {0, []string{theirs(rInformed)}, "Inform", "", ErrUnexpected, `ID "42"`},
-		"wrong_response_freeacs_289":  {1, []string{mine(rInformed), mine("<c:AutonomousTransferCompleteResponse/>")}, "Inform TransferComplete", "", ErrUnexpected, "AutonomousTransferCompleteResponse in answer to TransferComplete"},
-		"response_in_other_namespace": {0, []string{mine(`<c:InformResponse xmlns:c="urn:x"/>`)}, "Inform", "", ErrUnexpected, "InformResponse"},
-		"response_out_of_turn":        {0, []string{mine(rInformed), mine(rInformed)}, "Inform -", "", ErrUnexpected, "nothing was asked"},
-		"fault_out_of_turn":           {0, []string{mine(rInformed), theirs(rReboot), fault(8002)}, "Inform - RebootResponse", "", ErrUnexpected, "8002"},
-		"unknown_method":              {0, []string{mine(rInformed), theirs("<c:Kick/>"), ""}, "Inform - 9000", "", nil, ""},
-		"not_of_cwmp":                 {0, []string{mine(rInformed), theirs("<x/>"), ""}, "Inform - 9000", "", nil, ""},
-		"unsupported_method":          {0, []string{mine(rInformed), theirs("<c:FactoryReset/>"), ""}, "Inform - 9000", "", nil, ""},
-		"wrong_argument":              {0, []string{mine(rInformed), theirs("<c:Reboot/>"), ""}, "Inform - 9003", "", nil, ""},
-		"goes_on_after_fault":         {0, []string{mine(rInformed), theirs("<c:Reboot/>"), theirs(rReboot), ""}, "Inform - 9003 RebootResponse", "", nil, ""},
-		"unread_request":              {0, []string{mine(rInformed), theirs("<c:Reboot>")}, "Inform -", "", nil, "unreadable envelope"},
-		"must_understand":             {0, []string{mine(rInformed), soap(acsID("42")+`<w:S xmlns:w="w" SOAP-ENV:mustUnderstand="1"/>`, rReboot), ""}, "Inform - soap-env:MustUnderstand", "", nil, ""},
-		"empty_body_is_empty":         {0, []string{mine(rInformed), theirs("")}, "Inform -", "", nil, ""},
-		"held":                        {2, []string{held("%ID%", rInformed, "1"), held("42", rReboot, "1"), "", mine("<c:TransferCompleteResponse/>"), mine("<c:RequestDownloadResponse/>"), ""}, "Inform - RebootResponse TransferComplete RequestDownload -", "TransferCompleteResponse RequestDownloadResponse", nil, ""},
-		"held_between_calls":          {2, []string{mine(rInformed), held("%ID%", "<c:TransferCompleteResponse/>", "true"), theirs(rReboot), "", mine("<c:RequestDownloadResponse/>"), theirs(rReboot), ""}, "Inform TransferComplete - RebootResponse RequestDownload - RebootResponse", "TransferCompleteResponse RequestDownloadResponse", nil, ""},
-		"held_for_nothing":            {0, []string{held("%ID%", rInformed, "1"), ""}, "Inform -", "", nil, ""},
-		"not_held":                    {1, []string{held("%ID%", rInformed, "0"), mine("<c:TransferCompleteResponse/>"), ""}, "Inform TransferComplete -", "TransferCompleteResponse", nil, ""},
-	}
-	for name, tt := range tests {
+	for name, tt := range sessions {
 		t.Run(name, func(t *testing.T) {
 			x := &script{t: t, replies: tt.replies}
 			calls := []Call{TransferComplete{CommandKey: "k"}, RequestDownload{FileType: "2 Web Content"}}[:tt.calls]
@@ -401,5 +411,35 @@ func TestCancel(t *testing.T) {
 	})}
 	if _, err := s.Run(ctx); !errors.Is(err, stop) || outline(x.sent) != "Inform -" || x.closed != 1 {
 		t.Errorf("error %v, sent %s", err, outline(x.sent))
+	}
+}
+
+// TestConnectionEndsWithTheSession (S002-02): links are short, none is kept.
+func TestConnectionEndsWithTheSession(t *testing.T) {
+	a := &acs{t: t, steps: []step{informed, noContent}}
+	srv := httptest.NewUnstartedServer(a)
+	closed := make(chan struct{}, 1)
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	s, _, _ := testSession(srv.URL)
+	if _, err := s.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-closed // before the server is
+}
+
+// TestReportOfAFailure: what Run tells when an old ACS does not understand us.
+func TestReportOfAFailure(t *testing.T) {
+	_, srv := newACS(t, status(500))
+	s, _, _ := testSession(srv.URL)
+	report, err := s.Run(t.Context())
+	var he *HTTPError
+	if !errors.As(err, &he) || !report.TryOlder || report.Informed || report.ID != "f00dcafe" || !strings.HasPrefix(err.Error(), "Inform: the ACS answers 500") {
+		t.Errorf("%+v, %v", report, err)
 	}
 }

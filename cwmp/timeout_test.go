@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,6 +183,50 @@ func TestHangsUpInEachPhase(t *testing.T) {
 		if p, err := run(t, send(mine(rInformed)), hangUp, hangUp); err == nil || p.dials != 2 {
 			t.Errorf("again and again: %v after %d connections", err, p.dials)
 		}
+	})
+}
+
+// resetting is a connection that breaks some way into a later POST.
+type resetting struct {
+	net.Conn
+	room int
+}
+
+func (r *resetting) Write(p []byte) (int, error) {
+	if r.room -= len(p); r.room < 0 {
+		r.Close()
+		return 0, syscall.ECONNRESET
+	}
+	return r.Conn.Write(p)
+}
+
+// TestResetWhileSending: a kept-alive connection that takes part of a POST
+// before it breaks is dead too; the POST goes again, whole.
+func TestResetWhileSending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got := ""
+		p := &piped{ended: make(chan struct{}, 9), steps: []func(net.Conn, string) bool{
+			send(mine(rInformed)), func(c net.Conn, id string) bool { got = id; return send("")(c, id) }}}
+		c := newClient("http://acs.test/")
+		body := testBody(t)
+		c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := p.dial(ctx, network, addr)
+			room := int(body.Size()) * 2
+			if p.dials == 1 {
+				room = int(body.Size()) + 1500 // the second POST breaks
+			}
+			return &resetting{conn, room}, err
+		}
+		for range 2 {
+			if _, err := c.Exchange(t.Context(), body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if p.dials != 2 || got != "1" {
+			t.Errorf("%d connections, ID %q", p.dials, got)
+		}
+		c.Close()
+		p.stop()
 	})
 }
 

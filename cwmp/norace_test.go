@@ -1,0 +1,5 @@
+//go:build !race
+
+package cwmp
+
+const slower = 1
