@@ -242,10 +242,49 @@ func TestNewEventEndsTheWait(t *testing.T) {
 			t.Errorf("%v", h.visits)
 		}
 		h.saw("0 1 4")
+	})
+}
+
+func TestNetworkUp(t *testing.T) {
+	h := &house{set: settings(), answer: func(visit, int) core.Result { return core.Result{Err: errRefused} }}
+	h.set.RetryMinimum, h.set.RetryMultiplier = 10, 65535
+	try(t, h, func(h *house) {
+		h.sleep(20 * time.Minute)
+		h.visits = nil
 		h.ask(core.NetworkUp{})
+		h.sleep(10 * time.Second)
+		h.saw("0 1")
+		for range 40 {
+			h.ask(core.NetworkUp{}) // a link that flaps is no reason for a storm
+			h.sleep(time.Second)
+		}
+		h.saw()
+		h.sleep(30 * time.Second)
 		h.ask(core.NetworkUp{})
-		h.sleep(1000 * time.Second)
-		h.saw("0 1 4")
+		h.sleep(10 * time.Second)
+		h.saw("0 1")
+	})
+}
+
+func TestSameEventDuringTheSession(t *testing.T) {
+	h := &house{last: 10 * time.Second}
+	h.inside = func(_ context.Context, n int) {
+		if n == 1 {
+			h.say(core.ValueChange{})
+		}
+	}
+	try(t, h, func(h *house) {
+		h.sleep(time.Minute)
+		h.ask(core.ValueChange{})
+		h.sleep(15 * time.Second)
+		h.saw("0 1", "4", "4")
+	})
+	fail := func(visit, int) core.Result { return core.Result{Err: errRefused} }
+	h = &house{last: 10 * time.Second, answer: fail}
+	h.inside = func(context.Context, int) { h.say(core.ValueChange{}) }
+	try(t, h, func(h *house) {
+		h.sleep(25 * time.Second) // new at first, and a retry after that
+		h.saw("0 1", "0 1 4")
 	})
 }
 

@@ -25,6 +25,7 @@ type file struct {
 	text  []byte
 	there bool
 	saves int
+	tries int
 	fail  error
 	saved func()
 }
@@ -55,6 +56,7 @@ func (f *file) load() ([]byte, error) {
 }
 
 func (f *file) save(b []byte) error {
+	f.tries++
 	if f.fail != nil {
 		return f.fail
 	}

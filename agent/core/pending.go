@@ -84,7 +84,7 @@ func (a *Agent) delivered(url string) {
 		}
 		switch e.Code {
 		case Bootstrap:
-			a.d.contacted, a.d.bootstrap = url, ""
+			a.d.contacted = url
 		case Boot:
 			a.r.told = true
 		}

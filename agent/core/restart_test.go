@@ -43,6 +43,25 @@ func TestReboot(t *testing.T) {
 	})
 }
 
+// What has happened during the last session is not lost with the file system
+// in memory.
+func TestRebootKeepsWhatIsNew(t *testing.T) {
+	h := &house{set: daily(time.Date(2000, 1, 1, 0, 0, 5, 0, time.UTC)), last: 10 * time.Second}
+	h.inside = func(_ context.Context, n int) {
+		if n == 0 {
+			h.say(core.Reboot{CommandKey: "k"})
+		}
+	}
+	try(t, h, func(h *house) {
+		h.sleep(11 * time.Second)
+		flash := h.flash
+		h.stop()
+		h.flash, h.run, h.boot = flash, file{}, "next" // nothing was written on the way down
+		h.start()
+		h.saw("0 1", "1 2 MReboot:k")
+	})
+}
+
 // The process dies after the promise, before the device restarts: the boot id
 // tells, and the promise is kept.
 func TestRebootPromisedAndKilled(t *testing.T) {
@@ -250,6 +269,14 @@ func TestFullDisk(t *testing.T) {
 		if s := h.agent.Status(); s.StoreError != "No space left on device." {
 			t.Errorf("status %+v", s)
 		}
+		h.flash.tries = 0
+		for range 100 {
+			h.ask(core.ValueChange{})
+		}
+		if h.flash.tries > 0 {
+			t.Errorf("%d attempts to save within an instant", h.flash.tries)
+		}
+		h.visits = h.visits[:2]
 		h.flash.fail = nil
 		h.sleep(time.Hour)
 		h.saw("0 1", "6")

@@ -36,7 +36,7 @@ func (s schedule) line() string {
 // made, and leaves when it has been kept.
 type durable struct {
 	contacted string     // the last URL whose BOOTSTRAP Inform was answered
-	bootstrap string     // the URL that is to get one; its occurrence has discarded what it had to
+	bootstrap string     // while contacted is "": the URL that is to get one; its occurrence has discarded what it had to
 	events    []entry    // undelivered
 	schedules []schedule // not due yet
 	reboots   []string   // keys of the Reboot calls of this boot

@@ -224,6 +224,7 @@ type post struct {
 
 	mu    sync.Mutex
 	asked []bool
+	deaf  error // what core answers
 
 	ctx  context.Context
 	kill context.CancelFunc
@@ -264,7 +265,7 @@ func (p *post) core(_ context.Context, changed bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked = append(p.asked, changed)
-	return nil
+	return p.deaf
 }
 
 func (p *post) stop() {

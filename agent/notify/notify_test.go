@@ -353,6 +353,41 @@ func TestManyWatches(t *testing.T) {
 	})
 }
 
+func TestCoreDoesNotListen(t *testing.T) {
+	try(t, &post{deaf: errors.New("not now")}, func(p *post) {
+		p.bootstrap()
+		p.notification(2, eth1)
+		p.tree.set(eth1, "Down")
+		p.Hint(links)
+		p.wait(time.Second, "+")
+		p.Hint(links)
+		p.wait(time.Second, "+") // asked for again
+	})
+}
+
+// The process is killed, and its successor stopped as one should: what only
+// the file system in memory knew reaches flash.
+func TestToldOfAPredecessor(t *testing.T) {
+	try(t, &post{}, func(p *post) {
+		p.bootstrap()
+		p.notification(2, eth1)
+		p.wait(time.Second, "")
+		if p.told.wrote() != 2 {
+			t.Error("what is watched for the first time is not in flash")
+		}
+		old := p.told.text
+		p.tree.set(eth1, "Down")
+		p.session(eth1 + "=Down")
+		p.stop()
+		p.told.text = old
+		p.start()
+		p.stop()
+		p.run = file{}
+		p.start()
+		p.wait(time.Second, "")
+	})
+}
+
 func TestOverflow(t *testing.T) {
 	try(t, &post{}, func(p *post) {
 		p.bootstrap()
