@@ -118,14 +118,15 @@ func static(link string, p netip.Prefix) platform.Address {
 
 var errOfTheSystem = errors.New("this row belongs to the system")
 
-// ofTheSystem refuses to change a row that is not ours; only its Alias, which
-// the engine keeps, can be written.
-func ofTheSystem[T any](c datamodel.Change[T], names ...string) error {
+// ofTheSystem refuses to change a row that is not ours. To write what it has is
+// no change; its Alias is kept by the engine.
+func ofTheSystem[T any](params []datamodel.Param[T], c datamodel.Change[T]) error {
 	if c.New == nil {
 		return fmt.Errorf("%w: %v", datamodel.ErrDenied, errOfTheSystem)
 	}
-	for _, name := range names {
-		if c.Set(name) {
+	for i := range params {
+		name := params[i].Name
+		if name != "Alias" && c.Set(name) && datamodel.Text(params, c.Old, name) != datamodel.Text(params, c.New, name) {
 			return &datamodel.FieldError{Name: name, Err: fmt.Errorf("%w: %v", datamodel.ErrReadOnly, errOfTheSystem)}
 		}
 	}

@@ -125,7 +125,7 @@ func checkIPv4Address(c datamodel.Change[ipv4Address]) error {
 
 func (m *Model) stageIPv4Address(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv4Address]) error {
 	if c.Old != nil && !c.Old.kept {
-		return ofTheSystem(c, "Enable", "IPAddress", "SubnetMask")
+		return ofTheSystem(ipv4AddressParams, c)
 	}
 	if err := m.ipv4.Stage(ctx, tx, at, c); err != nil {
 		return err

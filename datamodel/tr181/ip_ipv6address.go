@@ -181,7 +181,7 @@ func (m *Model) settlePrefix(ctx context.Context, link string, a *ipv6Address, s
 
 func (m *Model) stageIPv6Address(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv6Address]) error {
 	if c.Old != nil && !c.Old.kept {
-		return ofTheSystem(c, "Enable", "IPAddress", "Prefix")
+		return ofTheSystem(ipv6AddressParams, c)
 	}
 	if c.New != nil && (c.Set("Prefix") || c.Set("IPAddress")) {
 		if err := m.settlePrefix(ctx, at[0], c.New, c.Set("Prefix")); err != nil {

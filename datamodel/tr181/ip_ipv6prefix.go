@@ -67,7 +67,7 @@ func (m *Model) ipv6Prefix() datamodel.Object {
 		src.New = m.prefix6.New
 		src.Stage = func(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv6Prefix]) error {
 			if c.Old != nil && !c.Old.kept {
-				return ofTheSystem(c, "Enable", "Prefix")
+				return ofTheSystem(ipv6PrefixParams, c)
 			}
 			return m.prefix6.Stage(ctx, tx, at, c)
 		}

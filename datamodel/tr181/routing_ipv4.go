@@ -145,7 +145,7 @@ func checkIPv4Route(c datamodel.Change[ipv4Route]) error {
 
 func (m *Model) stageIPv4Route(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv4Route]) error {
 	if c.Old != nil && !c.Old.kept {
-		return ofTheSystem(c, "Enable", "DestIPAddress", "DestSubnetMask", "GatewayIPAddress", "Interface", "ForwardingMetric")
+		return ofTheSystem(ipv4ForwardingParams, c)
 	}
 	if err := m.route4.Stage(ctx, tx, at, c); err != nil {
 		return err

@@ -127,7 +127,7 @@ func checkIPv6Route(c datamodel.Change[ipv6Route]) error {
 
 func (m *Model) stageIPv6Route(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv6Route]) error {
 	if c.Old != nil && !c.Old.kept {
-		return ofTheSystem(c, "Enable", "DestIPPrefix", "NextHop", "Interface", "ForwardingMetric")
+		return ofTheSystem(ipv6ForwardingParams, c)
 	}
 	if err := m.route6.Stage(ctx, tx, at, c); err != nil {
 		return err
