@@ -31,6 +31,22 @@ func (o Object) Params() iter.Seq[Info] {
 	}
 }
 
+// Writable reports whether rows can be added and deleted.
+func (o Object) Writable() bool { return o.def.canAdd }
+
+// Extends reports whether the rows are somebody else's.
+func (o Object) Extends() bool { return o.def.extends }
+
+// Count returns the name of the parameter of the parent that counts the rows;
+// "" without one.
+func (o Object) Count() string {
+	parts := strings.Split(o.def.path, ".")
+	if !o.def.table {
+		return ""
+	}
+	return o.def.countName(parts[len(parts)-3])
+}
+
 // object is the half of a declaration that does not depend on its row type.
 type object struct {
 	path     string

@@ -103,6 +103,9 @@ func (tx *Tx) write(ctx context.Context, e *edit, i int, text string) error {
 			if err := p.check.check(&list); err != nil {
 				return asValue(err)
 			}
+			if err := (Len{Max: LimitsOf(p.check).MaxList}).check(&text); err != nil {
+				return asValue(err)
+			}
 		}
 		*e.o.rows.at(e.new, i).(*[]Ref) = list
 		return nil
