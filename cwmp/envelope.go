@@ -66,7 +66,7 @@ func readEnvelope(data []byte, l Limits) (*envelope, error) {
 func scan(data []byte, l Limits) error {
 	d := xml.NewDecoder(bytes.NewReader(data))
 	d.CharsetReader = charset
-	depth, elements, attributes, tokens, roots := 0, 0, 0, 0, 0
+	var n count
 	for {
 		t, err := d.Token()
 		if errors.Is(err, io.EOF) {
@@ -75,28 +75,51 @@ func scan(data []byte, l Limits) error {
 		if err != nil {
 			return &EnvelopeError{Problem: "not well-formed XML", Err: err}
 		}
-		switch t := t.(type) {
-		case xml.StartElement:
-			if depth == 0 {
-				roots++
-			}
-			depth, elements, attributes = depth+1, elements+1, attributes+len(t.Attr)
-		case xml.EndElement:
-			depth--
-		case xml.Directive:
-			return &EnvelopeError{Problem: "document type declarations are not allowed in SOAP"}
-		case xml.CharData:
-			if depth == 0 && len(bytes.TrimSpace(t)) > 0 {
-				return &EnvelopeError{Problem: "text outside the envelope"}
-			}
+		if err := n.token(t); err != nil {
+			return err
 		}
-		tokens++
-		if depth > l.Depth || elements > l.Elements || attributes > l.Attributes || tokens > 5*l.Elements {
-			return &EnvelopeError{Problem: fmt.Sprintf("more than %d elements, %d attributes or %d levels", l.Elements, l.Attributes, l.Depth)}
+		if n.depth > l.Depth || n.elements > l.Elements || n.attributes > l.Attributes || n.tokens > 5*l.Elements {
+			return &EnvelopeError{
+				Problem: fmt.Sprintf("more than %d elements, %d attributes or %d levels", l.Elements, l.Attributes, l.Depth),
+				limit:   true, id: n.id,
+			}
 		}
 	}
-	if roots != 1 {
-		return &EnvelopeError{Problem: fmt.Sprintf("%d root elements", roots)}
+	if n.roots != 1 {
+		return &EnvelopeError{Problem: fmt.Sprintf("%d root elements", n.roots)}
+	}
+	return nil
+}
+
+// count is what scan has seen so far.
+type count struct {
+	depth, elements, attributes, tokens, roots int
+	inID                                       bool
+	id                                         string
+}
+
+func (n *count) token(t xml.Token) error {
+	n.tokens++
+	switch t := t.(type) {
+	case xml.StartElement:
+		if n.depth == 0 {
+			n.roots++
+		}
+		n.depth, n.elements, n.attributes = n.depth+1, n.elements+1, n.attributes+len(t.Attr)
+		_, ours := cwmpMinor(t.Name.Space)
+		n.inID = ours && t.Name.Local == "ID" && n.depth == 3 // Envelope, Header, ID
+	case xml.EndElement:
+		n.depth--
+		n.inID = false
+	case xml.Directive:
+		return &EnvelopeError{Problem: "document type declarations are not allowed in SOAP"}
+	case xml.CharData:
+		if n.depth == 0 && len(bytes.TrimSpace(t)) > 0 {
+			return &EnvelopeError{Problem: "text outside the envelope"}
+		}
+		if n.inID {
+			n.id = string(t)
+		}
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func (s *Session) Run(ctx context.Context) (Report, error) {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 			err = fmt.Errorf("%w (%w)", cause, err)
 		}
-		r.report.TryOlder = !r.report.Informed && r.d.minor > 0 && older(err)
+		r.report.TryOlder = !r.report.Informed && older(err)
 		return r.report, err
 	}
 	r.log.Info("session ended", "version", r.report.Version, "calls", r.report.Calls,
@@ -171,16 +171,31 @@ func (r *run) converse(ctx context.Context) error {
 			}
 		}
 		r.final = !r.hold // under HoldRequests our turn comes again
-		e, err := r.post(ctx, "", nil)
-		for err == nil && e != nil {
-			e, err = r.serve(ctx, e)
-		}
-		if err != nil {
+		if err := r.listen(ctx); err != nil {
 			return err
 		}
 		// The empty reply has lifted any hold.
 		if call, ok = r.next(); !ok {
 			return nil
+		}
+	}
+}
+
+// listen sends the empty POST and serves the ACS until it has nothing more to
+// say. A request beyond our limits is refused like any other.
+func (r *run) listen(ctx context.Context) error {
+	e, err := r.post(ctx, "", nil)
+	for {
+		var much *EnvelopeError
+		switch {
+		case errors.As(err, &much) && much.limit:
+			r.report.Requests++
+			fault := r.faultOf("", Faultf(FaultResourcesExceeded, "%s in one request", much.Problem))
+			e, err = r.post(ctx, "Fault", encodeFault(r.d, much.id, fault))
+		case err != nil || e == nil:
+			return err
+		default:
+			e, err = r.serve(ctx, e)
 		}
 	}
 }

@@ -72,9 +72,10 @@ type Report struct {
 	Calls    int           // of ours that were answered
 	Requests int           // of the ACS that we answered, faults included
 	Duration time.Duration // from start to end
-	// TryOlder says that the session failed in a way in which an ACS fails
-	// that knows CWMP 1.0 only: the next attempt should offer "1.0"
-	// (TR-069 3.7.2.1).
+	// TryOlder says that the Inform failed in a way in which it fails at an ACS
+	// that does not know the version we offered: the next attempt should offer
+	// "1.0" (TR-069 3.7.2.1). Set after an offer of "1.0" it says that the
+	// version was not the reason; the usual one is next.
 	TryOlder bool
 }
 
@@ -93,6 +94,9 @@ var (
 type EnvelopeError struct {
 	Problem string
 	Err     error // cause, may be nil
+
+	limit bool   // it is too much, not ill-formed
+	id    string // its cwmp:ID, as far as it was read
 }
 
 // Error returns "unreadable envelope: " and the problem.

@@ -231,6 +231,8 @@ var sessions = map[string]struct {
 	"wrong_argument":              {0, []string{mine(rInformed), theirs("<c:Reboot/>"), ""}, "Inform - 9003", "", nil, ""},
 	"goes_on_after_fault":         {0, []string{mine(rInformed), theirs("<c:Reboot/>"), theirs(rReboot), ""}, "Inform - 9003 RebootResponse", "", nil, ""},
 	"unread_request":              {0, []string{mine(rInformed), theirs("<c:Reboot>")}, "Inform -", "", nil, "unreadable envelope"},
+	"request_beyond_limits":       {0, []string{mine(rInformed), theirs("<c:SetParameterValues>" + strings.Repeat("<a/>", 30_000) + "</c:SetParameterValues>"), theirs(rReboot), ""}, "Inform - 9004 RebootResponse", "", nil, ""},
+	"answer_beyond_limits":        {0, []string{mine("<c:InformResponse>" + strings.Repeat("<a/>", 30_000) + "</c:InformResponse>")}, "Inform", "", nil, "more than 20000 elements"},
 	"must_understand":             {0, []string{mine(rInformed), soap(acsID("42")+`<w:S xmlns:w="w" SOAP-ENV:mustUnderstand="1"/>`, rReboot), ""}, "Inform - soap-env:MustUnderstand", "", nil, ""},
 	"empty_body_is_empty":         {0, []string{mine(rInformed), theirs("")}, "Inform -", "", nil, ""},
 	"held":                        {2, []string{held("%ID%", rInformed, "1"), held("42", rReboot, "1"), "", mine("<c:TransferCompleteResponse/>"), mine("<c:RequestDownloadResponse/>"), ""}, "Inform - RebootResponse TransferComplete RequestDownload -", "TransferCompleteResponse RequestDownloadResponse", nil, ""},
