@@ -37,7 +37,14 @@ type backend struct {
 	ns    *os.File
 	log   *slog.Logger
 	track *tracker
-	dump  dumpFunc // seam: recorded messages in tests
+	dump  dumpFunc      // seam: recorded messages in tests
+	deaf  time.Duration // see deafness
+}
+
+func newBackend(o Options) *backend {
+	b := &backend{paths: layout(o.Root), ns: o.NetNS, log: o.Log, track: newTracker(), deaf: deafness}
+	b.dump = b.dumpKernel
+	return b
 }
 
 // New returns the roles that this system and our privileges allow.
@@ -48,8 +55,7 @@ func New(o Options) (platform.Platform, error) {
 	if o.Run == nil {
 		o.Run = run
 	}
-	b := &backend{paths: layout(o.Root), ns: o.NetNS, log: o.Log, track: newTracker()}
-	b.dump = b.dumpKernel
+	b := newBackend(o)
 	p := platform.Platform{
 		Name:      "linux",
 		Identity:  identity{b},

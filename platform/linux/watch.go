@@ -16,14 +16,14 @@ import (
 	"gatehouse/platform"
 )
 
-// groups are what the socket hears, besides the neighbours (see deaf).
+// groups are what the socket hears, besides the neighbours (see deafness).
 const groups = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR |
 	unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_ROUTE
 
-// deaf is how long the neighbours are not listened to after one was heard:
+// deafness is how long the neighbours are not listened to after one was heard:
 // every host that is used changes its state twice a minute, and each change
 // would wake us.
-const deaf = 20 * time.Second
+const deafness = 20 * time.Second
 
 // short is a life of a subscription that is not worth a new one: whoever runs
 // Watch should wait first.
@@ -127,7 +127,7 @@ func (b *backend) listen(ctx context.Context, report func(platform.Event)) error
 // neighbors joins or leaves the group of the neighbours.
 func (e *ear) neighbors(join bool) error {
 	option := unix.NETLINK_DROP_MEMBERSHIP
-	e.rejoin = time.Now().Add(deaf)
+	e.rejoin = time.Now().Add(e.deaf)
 	if join {
 		option, e.rejoin = unix.NETLINK_ADD_MEMBERSHIP, time.Time{}
 	}

@@ -60,11 +60,15 @@ func (b *backend) watchFiles(ctx context.Context, report func(platform.Event)) e
 	defer context.AfterFunc(ctx, func() { set.SetReadDeadline(time.Unix(1, 0)) })()
 	var ready [4]unix.EpollEvent
 	for {
-		n := 0
+		n, woken := 0, false
 		var waitErr error
 		if err := raw.Read(func(fd uintptr) bool {
 			n, waitErr = unix.EpollWait(int(fd), ready[:], 0)
-			return n != 0 || waitErr != nil
+			if n != 0 || waitErr != nil || woken {
+				return true
+			}
+			woken = true // next time
+			return false
 		}); err != nil && ctx.Err() == nil {
 			return err
 		}
@@ -76,6 +80,11 @@ func (b *backend) watchFiles(ctx context.Context, report func(platform.Event)) e
 		}
 		for _, e := range ready[:max(n, 0)] {
 			w.ready(int(e.Fd), report)
+		}
+		if n == 0 {
+			// The host name's file tells of a change once, and has told it to
+			// the poller that woke us.
+			report(platform.Event{Topic: platform.HostnameChanged})
 		}
 	}
 }
@@ -102,7 +111,7 @@ func (w *fileWatch) ready(fd int, report func(platform.Event)) {
 		if _, err := unix.Read(fd, b[:]); errors.Is(err, unix.ECANCELED) {
 			report(platform.Event{Topic: platform.ClockStepped})
 		}
-	case w.host: // edge-triggered: poll has taken note of the change
+	case w.host:
 		report(platform.Event{Topic: platform.HostnameChanged})
 	case w.inotify:
 		for _, topic := range w.changes() {
@@ -134,7 +143,7 @@ func (w *fileWatch) openHost() (err error) {
 	if w.host, err = unix.Open(w.paths.hostname, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 		return &os.PathError{Op: "open", Path: w.paths.hostname, Err: err}
 	}
-	return w.add(w.host, unix.EPOLLPRI|unix.EPOLLERR|unix.EPOLLET)
+	return w.add(w.host, unix.EPOLLPRI|unix.EPOLLERR)
 }
 
 // openFiles watches the folders of the files that matter. A folder which does
