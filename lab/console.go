@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -92,7 +93,11 @@ func (k *console) call(ctx context.Context, key string) {
 		return
 	}
 	req := acs.ConnectionRequest{URL: url, Username: k.o.reachUser, Password: k.o.reachPassword}
-	go k.s.Knock(ctx, key, req) // told by the observer, errors too
+	go func() { // the observer tells the rest
+		if got, err := k.s.Knock(ctx, key, req); err == nil && got.Status == http.StatusUnauthorized {
+			k.out.line(yellow, "!", "the device does not know user "+req.Username+" with this password; see --connreq-user")
+		}
+	}()
 }
 
 func (k *console) devices() {

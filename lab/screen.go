@@ -87,6 +87,9 @@ func (s *screen) note(n acs.Note) {
 	if n.Fault != nil {
 		colour = yellow
 	}
+	if n.Session > 0 && n.Ended == nil {
+		text = fmt.Sprintf("#%d %s", n.Session, text)
+	}
 	s.print(n.At, colour, sign, text)
 	if s.soap && n.XML != "" {
 		for _, l := range indent(n.XML) {

@@ -45,8 +45,8 @@ func parseServe(args []string, out io.Writer) (serveOptions, error) {
 	fs.StringVar(&o.ca, "ca", "", "`file` for the authority's certificate with --tls; a temporary one when empty")
 	fs.StringVar(&show, "show", "", "\"soap\" shows every envelope")
 	fs.StringVar(&o.reachURL, "connreq", "", "`URL` for connection requests; the one of the Inform when empty")
-	fs.StringVar(&o.reachUser, "connreq-user", "acs", "user `name` for connection requests")
-	fs.StringVar(&o.reachPassword, "connreq-password", "acs", "and its password")
+	fs.StringVar(&o.reachUser, "connreq-user", "acs", "user `name` for connection requests, which a device is given when it bootstraps; \"\": leave its own")
+	fs.StringVar(&o.reachPassword, "connreq-password", "lab", "and its password")
 	fs.IntVar(&o.sessions, "sessions", 0, "end after this `number` of sessions; 0: with ctrl-c or quit")
 	for _, verb := range []string{"names", "get", "set"} {
 		usage := "`path` to " + verb + " in each session; may be repeated"
@@ -74,6 +74,22 @@ func parseServe(args []string, out io.Writer) (serveOptions, error) {
 	}
 	o.soap = show == "soap"
 	return o, o.pickAuth(auth)
+}
+
+// provision gives a device that bootstraps the credentials for connection
+// requests, as an ACS does; a device that refuses keeps its own.
+func (o serveOptions) provision(c *acs.Conversation) error {
+	if o.reachUser == "" || !c.Inform().Has("0 BOOTSTRAP") {
+		return nil
+	}
+	const server = "Device.ManagementServer."
+	_, err := c.SetParameterValues("",
+		acs.P(server+"ConnectionRequestUsername", "xsd:string", o.reachUser),
+		acs.P(server+"ConnectionRequestPassword", "xsd:string", o.reachPassword))
+	if acs.FaultOf(err) != nil {
+		return nil
+	}
+	return err
 }
 
 func (o *serveOptions) pickAuth(auth string) error {
@@ -113,7 +129,12 @@ func serve(ctx context.Context, o serveOptions, l net.Listener, in io.Reader, ou
 		}
 	}
 	s := acs.New(options)
-	s.Script(func(c *acs.Conversation) error { return play(c, o.each, out) })
+	s.Script(func(c *acs.Conversation) error {
+		if err := o.provision(c); err != nil {
+			return err
+		}
+		return play(c, o.each, out)
+	})
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	greet(o, l.Addr(), out)

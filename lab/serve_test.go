@@ -34,6 +34,16 @@ func (t *tape) String() string {
 	return t.b.String()
 }
 
+// A device that bootstraps is given the credentials for connection requests.
+func TestServeProvisions(t *testing.T) {
+	for user, want := range map[string]int{"acs": 1, "": 0} {
+		_, asked, _ := serveWith(t, []string{"--connreq-user", user}, "0 BOOTSTRAP", "", map[string]string{"SetParameterValues": "<Status>0</Status>"})
+		if len(asked) != want {
+			t.Errorf("user %q: asked %q", user, asked)
+		}
+	}
+}
+
 // device answers an ACS by a table of method → answer.
 type device struct {
 	conn    net.Conn
@@ -72,7 +82,7 @@ func (d *device) post(t *testing.T, body string) string {
 }
 
 // session runs one session.
-func (d *device) session(t *testing.T) {
+func (d *device) session(t *testing.T, event string) {
 	t.Helper()
 	var ps strings.Builder
 	for i, name := range strings.Fields("RootDataModelVersion DeviceInfo.HardwareVersion DeviceInfo.SoftwareVersion DeviceInfo.ProvisioningCode " +
@@ -80,7 +90,7 @@ func (d *device) session(t *testing.T) {
 		fmt.Fprintf(&ps, `<ParameterValueStruct><Name>Device.%s</Name><Value xsi:type="xsd:string">%d</Value></ParameterValueStruct>`, name, i)
 	}
 	d.post(t, fmt.Sprintf(envelope, "1", `<cwmp:Inform><DeviceId><Manufacturer>M</Manufacturer><OUI>0011AA</OUI><ProductClass>P</ProductClass>`+
-		`<SerialNumber>S</SerialNumber></DeviceId><Event e:arrayType="cwmp:EventStruct[1]"><EventStruct><EventCode>1 BOOT</EventCode><CommandKey></CommandKey></EventStruct></Event>`+
+		`<SerialNumber>S</SerialNumber></DeviceId><Event e:arrayType="cwmp:EventStruct[1]"><EventStruct><EventCode>`+event+`</EventCode><CommandKey></CommandKey></EventStruct></Event>`+
 		`<MaxEnvelopes>1</MaxEnvelopes><CurrentTime>2026-01-01T00:00:00Z</CurrentTime><RetryCount>0</RetryCount>`+
 		`<ParameterList e:arrayType="cwmp:ParameterValueStruct[7]">`+ps.String()+`</ParameterList></cwmp:Inform>`))
 	next := d.post(t, "")
@@ -95,8 +105,8 @@ func (d *device) session(t *testing.T) {
 }
 
 // serveWith runs serve in a bubble against a device, with commands typed
-// before its one session.
-func serveWith(t *testing.T, args []string, typed string, answers map[string]string) (story string, asked []string, broken int) {
+// before its one session, which has one event.
+func serveWith(t *testing.T, args []string, event, typed string, answers map[string]string) (story string, asked []string, broken int) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		n := pipe.New()
@@ -121,7 +131,7 @@ func serveWith(t *testing.T, args []string, typed string, answers map[string]str
 			t.Fatal(err)
 		}
 		d := &device{conn: conn, rd: bufio.NewReader(conn), answers: answers}
-		d.session(t)
+		d.session(t, event)
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
@@ -139,7 +149,7 @@ func value(name, typ, text string) string {
 // The story holds what was said on both sides, and the orders of the command
 // line and of the console are carried out, set with the parameter's own type.
 func TestServe(t *testing.T) {
-	story, asked, broken := serveWith(t, []string{"--set", "Device.A.B=two words"}, "get Device.A.\nnonsense\nhelp\n", map[string]string{
+	story, asked, broken := serveWith(t, []string{"--set", "Device.A.B=two words"}, "1 BOOT", "get Device.A.\nnonsense\nhelp\n", map[string]string{
 		"GetParameterValues": value("Device.A.B", "base64", "YQ=="),
 		"SetParameterValues": "<Status>1</Status>",
 	})
@@ -150,11 +160,11 @@ func TestServe(t *testing.T) {
 		t.Errorf("asked: %q", asked)
 	}
 	for _, want := range []string{
-		"> Inform from 0011AA-S: 1 BOOT; 7 parameters",
-		"< 200 GetParameterValues Device.A.",
+		"> #1 Inform from 0011AA-S: 1 BOOT; 7 parameters",
+		"< #1 200 GetParameterValues Device.A.",
 		"  Device.A.B  base64  YQ==",
 		"in force after the session",
-		"< 204 nothing more",
+		"< #1 204 nothing more",
 		"= session 1 done: 3 RPCs",
 		`! there is no "nonsense"`,
 		"connection request: call",
@@ -172,7 +182,7 @@ func TestServe(t *testing.T) {
 // --show soap prints envelopes, without secrets; what a CPE sends cannot steer
 // the terminal; violations make the exit code.
 func TestServeShows(t *testing.T) {
-	story, _, broken := serveWith(t, []string{"--show", "soap", "--get", "Device.A."}, "", map[string]string{
+	story, _, broken := serveWith(t, []string{"--show", "soap", "--get", "Device.A."}, "1 BOOT", "", map[string]string{
 		"GetParameterValues": value("Device.B.Password", "string", "geheim&#x9b;31m"),
 	})
 	if broken != 1 || !strings.Contains(story, "was not asked for") {
@@ -201,7 +211,7 @@ func TestOrders(t *testing.T) {
 		{"schedule 60 k", "", "<DelaySeconds>60</DelaySeconds><CommandKey>k<"},
 	} {
 		t.Run(row.typed, func(t *testing.T) {
-			_, asked, _ := serveWith(t, nil, row.typed+"\n", map[string]string{"AddObject": row.answer, "DeleteObject": row.answer})
+			_, asked, _ := serveWith(t, nil, "1 BOOT", row.typed+"\n", map[string]string{"AddObject": row.answer, "DeleteObject": row.answer})
 			if len(asked) != 1 || !strings.Contains(asked[0], row.want) {
 				t.Errorf("asked: %q", asked)
 			}

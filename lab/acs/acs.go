@@ -59,8 +59,9 @@ type Options struct {
 	// 0 or 200 takes it, 403 refuses the device.
 	Accept func(*Inform) int
 
-	// Answer answers the CPE's own requests with a body element's content or a
-	// fault. nil, and a nil answer without a fault, is the usual empty answer.
+	// Answer answers the CPE's own requests, with what is inside the response
+	// element or with a fault. nil, or "" without a fault: the usual answer. It
+	// may look at the Conversation but not call the CPE.
 	Answer func(*Conversation, *Message) (xml string, fault *Fault)
 
 	HoldRequests bool   // InformResponse carries HoldRequests=true

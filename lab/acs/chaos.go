@@ -47,6 +47,21 @@ func (t Trouble) off() bool {
 	return t.Delay == 0 && t.Redirect == "" && !t.Hang && t.Cut == CutNone && t.Fault == 0 && t.Status == 0 && t.Body == ""
 }
 
+// ends tells whether the session is over by it.
+func (t Trouble) ends(ph phase) bool {
+	switch {
+	case t.Redirect != "":
+		return false
+	case t.Hang, t.Cut == CutBefore, t.Cut == CutHeader, t.Cut == CutBody:
+		return true
+	case t.Cut != CutNone:
+		return false
+	case t.Fault != 0:
+		return ph != phaseCall
+	}
+	return t.Status != 0 || t.Body != ""
+}
+
 type phase int
 
 const (
@@ -91,6 +106,9 @@ func (p *post) trouble(ph phase, beforeAuth bool) (answered, over bool) {
 	if t.Delay > 0 && !p.sleep(t.Delay) {
 		return true, true
 	}
+	if p.run != nil && t.ends(ph) {
+		p.run.leave()
+	}
 	switch {
 	case t.Redirect != "":
 		p.redirect(t)
@@ -109,7 +127,7 @@ func (p *post) trouble(ph phase, beforeAuth bool) (answered, over bool) {
 			p.s.expectAgain(p, true)
 		}
 		p.envelope("Fault", faultBody(Fault{Code: t.Fault}))
-		return true, ph != phaseCall
+		return true, t.ends(ph)
 	case t.Status != 0:
 		if t.RetryAfter != "" {
 			p.w.Header().Set("Retry-After", t.RetryAfter)

@@ -44,7 +44,7 @@ func TestChaos(t *testing.T) {
 						c.want(200, text)
 					}
 					if row.trouble.Hang {
-						time.AfterFunc(time.Minute, c.hangUp)
+						c.connect().SetDeadline(time.Now().Add(time.Minute))
 					}
 					resp, body, err := c.try(c.text(texts[len(texts)-1]))
 					if row.status == 0 {
@@ -56,6 +56,9 @@ func TestChaos(t *testing.T) {
 					}
 					if name, want, ok := strings.Cut(row.header, ": "); ok && resp.Header.Get(name) != want {
 						t.Errorf("header %v", resp.Header)
+					}
+					if err != nil {
+						c.hangUp()
 					}
 					synctest.Wait()
 					if row.name == "fault" && ph == phaseCall {
@@ -93,6 +96,7 @@ func TestRedirect(t *testing.T) {
 				}
 				c.want(200, again)
 				c.want(204, "")
+				synctest.Wait()
 				if all := s.Sessions(); len(all) != 2 || !errors.Is(all[0].Err, ErrRedirected) || all[1].Err != nil {
 					t.Errorf("sessions %v", all)
 				}

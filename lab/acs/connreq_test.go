@@ -1,6 +1,7 @@
 package acs
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -192,6 +193,9 @@ func TestSessionBeforeAnswer(t *testing.T) {
 			answer := func(conn net.Conn) {
 				io.WriteString(conn, "HTTP/1.1 503 busy\r\nContent-Length: 0\r\n\r\n")
 				conn.Close()
+			}
+			if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+				t.Fatal(err)
 			}
 			if !early {
 				answer(conn)

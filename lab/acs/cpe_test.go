@@ -77,11 +77,17 @@ func (c *cpe) raw(text string) (*http.Response, string) {
 	return resp, body
 }
 
-func (c *cpe) try(text string) (*http.Response, string, error) {
+// connect is the connection, made when there is none.
+func (c *cpe) connect() net.Conn {
 	if c.conn == nil {
 		c.conn = c.dial()
 		c.rd = bufio.NewReader(c.conn)
 	}
+	return c.conn
+}
+
+func (c *cpe) try(text string) (*http.Response, string, error) {
+	c.connect()
 	if _, err := io.WriteString(c.conn, text); err != nil {
 		return nil, "", err
 	}
@@ -201,6 +207,7 @@ func idOf(t *testing.T, xml string) string {
 // clean fails the test when there is a violation.
 func clean(t *testing.T, s *Server) {
 	t.Helper()
+	synctest.Wait()
 	for _, v := range s.Violations() {
 		t.Errorf("violation: %v", v)
 	}
@@ -209,6 +216,7 @@ func clean(t *testing.T, s *Server) {
 // caught fails the test unless exactly this violation was recorded.
 func caught(t *testing.T, s *Server, rule Rule, part string) {
 	t.Helper()
+	synctest.Wait()
 	all := s.Violations()
 	if len(all) != 1 || all[0].Rule != rule || !strings.Contains(all[0].Text, part) {
 		t.Errorf("violations %v instead of one of %q with %q", all, rule, part)

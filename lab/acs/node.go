@@ -73,7 +73,7 @@ func parseXML(data []byte) (*Node, error) {
 type parser struct {
 	d    *xml.Decoder
 	root *Node
-	open []element
+	open []*element
 }
 
 // element is an open element: its raw name must come back in the end tag.
@@ -91,7 +91,7 @@ func (p *parser) token(tok xml.Token) error {
 		if len(p.open) == 0 {
 			return fmt.Errorf("end tag %s without a start", rawName(t.Name))
 		}
-		top := &p.open[len(p.open)-1]
+		top := p.open[len(p.open)-1]
 		if top.raw != t.Name {
 			return fmt.Errorf("end tag %s closes %s", rawName(t.Name), rawName(top.raw))
 		}
@@ -130,7 +130,7 @@ func (p *parser) start(t xml.StartElement) error {
 	} else {
 		parent.Children = append(parent.Children, n)
 	}
-	p.open = append(p.open, element{node: n, raw: t.Name})
+	p.open = append(p.open, &element{node: n, raw: t.Name})
 	return nil
 }
 

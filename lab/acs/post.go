@@ -149,6 +149,9 @@ func (p *post) parse() bool {
 // refuse answers as GenieACS does to a violation, and gives the session up.
 func (p *post) refuse(r *run, why string) {
 	p.run = r
+	if r != nil {
+		r.leave()
+	}
 	p.reply(http.StatusBadRequest, "text/plain", why+"\n", why)
 	if r != nil {
 		r.finish(ErrRefused)

@@ -58,7 +58,7 @@ func (s *Server) begin(p *post, i *Inform) *run {
 	r := &run{
 		s: s, gate: make(chan struct{}, 1), token: token(), hold: s.o.HoldRequests,
 		in: make(chan *Message, 1), out: make(chan *ask), played: make(chan struct{}),
-		rec: &Session{Device: i.Device, Start: time.Now(), Inform: i}, cookies: map[string]string{},
+		rec: &Session{Device: i.Device, Start: time.Now(), Inform: i, Sockets: 1}, cookies: map[string]string{},
 	}
 	if p.sock.before != nil {
 		r.rec.Exchanges, p.sock.before = p.sock.before, nil
@@ -78,7 +78,6 @@ func (s *Server) begin(p *post, i *Inform) *run {
 		d.ConnectionRequestURL = url
 	}
 	s.mu.Unlock()
-	r.on(p.sock)
 	return r
 }
 
@@ -92,6 +91,7 @@ func (r *run) open(p *post) {
 		setCookies(p.w, s.o.SetCookie, r.token)
 	}
 	r.cookies = cookiesOf(s.o.SetCookie, r.token)
+	r.on(p.sock)
 	s.mu.Lock()
 	s.live[r.token] = r
 	r.timer = time.AfterFunc(s.o.SessionTimeout, func() { r.finish(ErrTimeout) })
@@ -105,11 +105,13 @@ func (r *run) on(k *socket) {
 	if r.sock == k {
 		return
 	}
-	if r.sock != nil && r.s.bySocket[r.sock.number] == r {
-		delete(r.s.bySocket, r.sock.number)
+	if r.sock != nil {
+		r.rec.Sockets++
+		if r.s.bySocket[r.sock.number] == r {
+			delete(r.s.bySocket, r.sock.number)
+		}
 	}
 	r.sock = k
-	r.rec.Sockets++
 	r.s.bySocket[k.number] = r
 }
 
@@ -120,6 +122,9 @@ func (r *run) leave() {
 	s := r.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r.sock == nil {
+		return // it was never open
+	}
 	delete(s.live, r.token)
 	if s.bySocket[r.sock.number] == r {
 		delete(s.bySocket, r.sock.number)

@@ -89,6 +89,19 @@ func checkRecord(t *testing.T, s *Session) {
 	}
 }
 
+// White space between elements is nobody's business.
+func TestWhiteSpace(t *testing.T) {
+	bench(t, Options{}, func(t *testing.T, s *Server, c *cpe) {
+		c.want(200, strings.ReplaceAll(goodInform().String(), "><", ">\n  <"))
+		c.want(204, "")
+		for _, v := range s.Violations() {
+			if v.Rule != RuleEvent { // the empty CommandKey holds white space now
+				t.Error(v)
+			}
+		}
+	})
+}
+
 // Queued scripts run once, for their device, before the general one.
 func TestQueue(t *testing.T) {
 	bench(t, Options{}, func(t *testing.T, s *Server, c *cpe) {

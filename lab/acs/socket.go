@@ -1,12 +1,14 @@
 package acs
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 )
@@ -165,5 +167,15 @@ func (s *Server) left(k *socket) {
 	})
 }
 
-// quiet keeps net/http's remarks about cut connections out of test output.
-func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+// quiet drops net/http's remarks about cut connections, which the bench causes
+// on purpose. A panic of ours is printed all the same.
+func quiet() *log.Logger { return log.New(panicsOnly{}, "", log.LstdFlags) }
+
+type panicsOnly struct{}
+
+func (panicsOnly) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("panic serving")) {
+		return os.Stderr.Write(p)
+	}
+	return len(p), nil
+}

@@ -142,6 +142,7 @@ func TestExpect(t *testing.T) {
 		if resp.StatusCode != 100 {
 			t.Errorf("status %d", resp.StatusCode)
 		}
+
 		caught(t, s, RuleHTTP, "Expect")
 	})
 }
