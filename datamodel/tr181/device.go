@@ -18,6 +18,7 @@ var deviceParams = []datamodel.Param[device]{
 
 func (m *Model) device() datamodel.Object {
 	return datamodel.Define("Device.", deviceParams, datamodel.Source[device]{
+		Keys: datamodel.Always,
 		Rows: datamodel.One(func(_ context.Context, _ []datamodel.Key) (device, error) { return device{RootDataModelVersion}, nil }),
 	})
 }

@@ -41,6 +41,7 @@ const provisioningCode = "DeviceInfo.ProvisioningCode"
 func (m *Model) deviceInfo() datamodel.Object {
 	src := datamodel.Source[deviceInfo]{
 		Topics: []datamodel.Topic{HostnameChanged, SettingsChanged},
+		Keys:   datamodel.Always,
 		Rows:   datamodel.One(func(ctx context.Context, _ []datamodel.Key) (deviceInfo, error) { return m.readDeviceInfo(ctx) }),
 	}
 	if m.p.System == nil {

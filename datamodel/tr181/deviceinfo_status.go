@@ -23,6 +23,7 @@ var memoryStatusParams = []datamodel.Param[memoryStatus]{
 
 func (m *Model) memoryStatus() datamodel.Object {
 	return datamodel.Define("Device.DeviceInfo.MemoryStatus.", memoryStatusParams, datamodel.Source[memoryStatus]{
+		Keys: datamodel.Always,
 		Rows: datamodel.One(func(ctx context.Context, _ []datamodel.Key) (memoryStatus, error) {
 			mem, err := m.p.System.Memory(ctx)
 			return memoryStatus{kib(mem.Total), kib(mem.Free)}, lacking(err)
@@ -39,6 +40,7 @@ var processStatusParams = []datamodel.Param[processStatus]{
 
 func (m *Model) processStatus() datamodel.Object {
 	return datamodel.Define("Device.DeviceInfo.ProcessStatus.", processStatusParams, datamodel.Source[processStatus]{
+		Keys: datamodel.Always,
 		Rows: datamodel.One(func(ctx context.Context, _ []datamodel.Key) (processStatus, error) {
 			n, err := m.p.Processes.CPUUsage(ctx)
 			return processStatus{min(n, 100)}, lacking(err)

@@ -58,7 +58,8 @@ func (m *Model) ipInterface() datamodel.Object {
 			if c.Set("Enable") {
 				want.enable = &c.New.enable
 			}
-			if c.Set("MaxMTUSize") {
+			// The standard's largest MTU also stands for those above it.
+			if c.Set("MaxMTUSize") && (c.New.maxMTUSize < math.MaxUint16 || c.Old.maxMTUSize < math.MaxUint16) {
 				want.mtu = &c.New.maxMTUSize
 			}
 			if want == (linkChange{}) {

@@ -36,6 +36,7 @@ var linkStatsParams = []datamodel.Param[linkStats]{
 func (m *Model) stats(path string) datamodel.Object {
 	return datamodel.Define(path+"Stats.", linkStatsParams, datamodel.Source[linkStats]{
 		Topics: []datamodel.Topic{LinkChanged},
+		Keys:   datamodel.Always,
 		Rows: datamodel.One(func(ctx context.Context, at []datamodel.Key) (linkStats, error) {
 			l, _, err := m.linkNamed(ctx, at[len(at)-1])
 			s := l.Stats

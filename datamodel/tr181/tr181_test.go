@@ -86,7 +86,7 @@ func (r reach) ConnectionRequestURL() string { return string(r) }
 
 // A house is a tree over a router in memory, and what it keeps.
 type house struct {
-	*testing.T
+	testing.TB
 	router   *fake.Router
 	platform platform.Platform
 	settings settings
@@ -96,10 +96,10 @@ type house struct {
 	tree     *datamodel.Tree
 }
 
-func build(t *testing.T) *house {
+func build(t testing.TB) *house {
 	t.Helper()
 	r := fake.New()
-	h := &house{T: t, router: r, platform: r.Platform(), files: map[string]*file{}, settings: settings{
+	h := &house{TB: t, router: r, platform: r.Platform(), files: map[string]*file{}, settings: settings{
 		"ManagementServer.URL": "https://acs.example/", "ManagementServer.Username": "user", "ManagementServer.Password": "secret",
 		"ManagementServer.PeriodicInformEnable": "true", "ManagementServer.PeriodicInformInterval": "1800",
 		"ManagementServer.CWMPRetryMinimumWaitInterval": "5", "ManagementServer.CWMPRetryIntervalMultiplier": "2000",
@@ -258,7 +258,7 @@ func (h *house) delete(path string) {
 	}
 }
 
-func rows[V any](t *testing.T, seq iter.Seq2[V, error]) (all []V) {
+func rows[V any](t testing.TB, seq iter.Seq2[V, error]) (all []V) {
 	t.Helper()
 	for v, err := range seq {
 		if err != nil {
@@ -271,7 +271,7 @@ func rows[V any](t *testing.T, seq iter.Seq2[V, error]) (all []V) {
 
 func (h *house) hasAddress(link, prefix string) bool {
 	h.Helper()
-	return slices.ContainsFunc(rows(h.T, h.platform.Addresses.Addresses(h.Context())), func(a platform.Address) bool {
+	return slices.ContainsFunc(rows(h.TB, h.platform.Addresses.Addresses(h.Context())), func(a platform.Address) bool {
 		return a.Link == link && a.Prefix.String() == prefix
 	})
 }
@@ -279,7 +279,7 @@ func (h *house) hasAddress(link, prefix string) bool {
 func (h *house) route(dest string) (platform.Route, bool) {
 	h.Helper()
 	for _, ipv6 := range []bool{false, true} {
-		for _, r := range rows(h.T, h.platform.Routes.Routes(h.Context(), ipv6)) {
+		for _, r := range rows(h.TB, h.platform.Routes.Routes(h.Context(), ipv6)) {
 			if r.Dest.String() == dest {
 				return r, true
 			}
