@@ -111,7 +111,7 @@ func (o *serveOptions) pickAuth(auth string) error {
 func serve(ctx context.Context, o serveOptions, l net.Listener, in io.Reader, out *screen) (broken int, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	options := acs.Options{Auth: o.auth, Username: o.user, Password: o.password}
+	options := acs.Options{Auth: o.auth, Username: o.user, Password: o.password, Keep: 100}
 	if o.tls {
 		if options.TLS, err = o.certificate(l.Addr(), out); err != nil {
 			l.Close()

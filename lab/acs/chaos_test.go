@@ -8,60 +8,47 @@ import (
 	"time"
 )
 
+// knob is a trouble and what a CPE sees of it.
+type knob struct {
+	name    string
+	trouble Trouble
+	status  int // 0: no whole answer
+	header  string
+	body    string
+}
+
+var knobs = []knob{
+	{name: "500", trouble: Trouble{Status: 500}, status: 500},
+	{name: "503", trouble: Trouble{Status: 503, RetryAfter: "60"}, status: 503, header: "60"},
+	{name: "garbage", trouble: Trouble{Body: "<a><b:c></a>"}, status: 200, body: "<a><b:c></a>"},
+	{name: "fault", trouble: Trouble{Fault: 8002}, status: 200, body: "<FaultCode>8002</FaultCode>"},
+	{name: "cut before", trouble: Trouble{Cut: CutBefore}},
+	{name: "cut in header", trouble: Trouble{Cut: CutHeader}},
+	{name: "cut in body", trouble: Trouble{Cut: CutBody}},
+	{name: "hang", trouble: Trouble{Hang: true}},
+}
+
 // Each knob in each phase does what it says, and the session's record tells how
 // it ended.
 func TestChaos(t *testing.T) {
 	inform := goodInform().String()
-	posts := map[phase][]string{
+	for ph, texts := range [][]string{
 		phaseInform: {inform},
 		phaseCall:   {inform, soap("2", "<cwmp:GetRPCMethods/>")},
 		phaseEmpty:  {inform, ""},
 		phaseAnswer: {inform, "", soap("acs-1-1", "<cwmp:RebootResponse/>")},
-	}
-	for _, row := range []struct {
-		name    string
-		trouble Trouble
-		status  int // 0: no whole answer
-		header  string
-		body    string
-		goesOn  bool
-	}{
-		{name: "500", trouble: Trouble{Status: 500}, status: 500},
-		{name: "503", trouble: Trouble{Status: 503, RetryAfter: "60"}, status: 503, header: "Retry-After: 60"},
-		{name: "garbage", trouble: Trouble{Body: "<a><b:c></a>"}, status: 200, body: "<a><b:c></a>"},
-		{name: "fault", trouble: Trouble{Fault: 8002}, status: 200, body: "<FaultCode>8002</FaultCode>"},
-		{name: "cut before", trouble: Trouble{Cut: CutBefore}},
-		{name: "cut in header", trouble: Trouble{Cut: CutHeader}},
-		{name: "cut in body", trouble: Trouble{Cut: CutBody}},
-		{name: "hang", trouble: Trouble{Hang: true}},
 	} {
-		for ph, texts := range posts {
-			t.Run(row.name+" "+[]string{"inform", "call", "empty", "answer"}[ph], func(t *testing.T) {
+		for _, k := range knobs {
+			t.Run(k.name+" "+[]string{"inform", "call", "empty", "answer"}[ph], func(t *testing.T) {
 				bench(t, Options{}, func(t *testing.T, s *Server, c *cpe) {
 					s.Script(func(c *Conversation) error { return c.Reboot("") })
-					s.SetChaos(inPhase(ph, row.trouble))
+					s.SetChaos(inPhase(phase(ph), k.trouble))
 					for _, text := range texts[:len(texts)-1] {
 						c.want(200, text)
 					}
-					if row.trouble.Hang {
-						c.connect().SetDeadline(time.Now().Add(time.Minute))
-					}
-					resp, body, err := c.try(c.text(texts[len(texts)-1]))
-					if row.status == 0 {
-						if err == nil {
-							t.Errorf("answered %d", resp.StatusCode)
-						}
-					} else if err != nil || resp.StatusCode != row.status || !strings.Contains(body, row.body) {
-						t.Errorf("%v %+v %s", err, resp, body)
-					}
-					if name, want, ok := strings.Cut(row.header, ": "); ok && resp.Header.Get(name) != want {
-						t.Errorf("header %v", resp.Header)
-					}
-					if err != nil {
-						c.hangUp()
-					}
+					k.meet(t, c, texts[len(texts)-1])
 					synctest.Wait()
-					if row.name == "fault" && ph == phaseCall {
+					if k.trouble.Fault != 0 && phase(ph) == phaseCall {
 						return // an ordinary answer: the session goes on
 					}
 					session, err := s.WaitSession(t.Context(), Any)
@@ -72,6 +59,25 @@ func TestChaos(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// meet posts text and checks what comes back.
+func (k knob) meet(t *testing.T, c *cpe, text string) {
+	t.Helper()
+	c.connect().SetDeadline(time.Now().Add(time.Minute))
+	resp, body, err := c.try(c.text(text))
+	if err != nil {
+		c.hangUp()
+	}
+	switch {
+	case k.status == 0 && err == nil:
+		t.Errorf("answered %d", resp.StatusCode)
+	case k.status == 0:
+	case err != nil || resp.StatusCode != k.status || !strings.Contains(body, k.body):
+		t.Errorf("%v %+v %s", err, resp, body)
+	case resp.Header.Get("Retry-After") != k.header:
+		t.Errorf("header %v", resp.Header)
 	}
 }
 

@@ -222,3 +222,15 @@ func caught(t *testing.T, s *Server, rule Rule, part string) {
 		t.Errorf("violations %v instead of one of %q with %q", all, rule, part)
 	}
 }
+
+// among fails the test unless this violation is one of those recorded.
+func among(t *testing.T, s *Server, rule Rule, part string) {
+	t.Helper()
+	synctest.Wait()
+	for _, v := range s.Violations() {
+		if v.Rule == rule && strings.Contains(v.Text, part) {
+			return
+		}
+	}
+	t.Errorf("not caught: %v", s.Violations())
+}

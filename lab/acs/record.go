@@ -133,6 +133,9 @@ type Note struct {
 	Ended     *Session // set on the last note of a session
 }
 
+// maxViolations bounds what a broken CPE can make a long-running bench remember.
+const maxViolations = 10000
+
 // fault records a violation: in the server's list, in the session's when there
 // is one, and with the observer.
 func (s *Server) fault(r *run, rule Rule, clause, format string, args ...any) {
@@ -144,7 +147,9 @@ func (s *Server) fault(r *run, rule Rule, clause, format string, args ...any) {
 			r.rec.Violations = append(r.rec.Violations, v)
 		}
 	}
-	s.violations = append(s.violations, v)
+	if s.violations = append(s.violations, v); len(s.violations) > maxViolations {
+		s.violations = s.violations[1:]
+	}
 	s.tell()
 	s.mu.Unlock()
 	s.note(Note{Device: v.Device, Session: v.Session, Summary: v.String(), Violation: &v})

@@ -3,8 +3,11 @@ package acs
 import (
 	"context"
 	"errors"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -87,6 +90,31 @@ func checkRecord(t *testing.T, s *Session) {
 	if !s.Inform.Has("1 BOOT") || len(s.Inform.Parameters) != 7 {
 		t.Errorf("inform: %+v", s.Inform)
 	}
+}
+
+// A Server is an http.Handler, too; sockets are then known by address only.
+func TestHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Options{})
+		cookie := ""
+		for i, body := range []string{goodInform().String(), ""} {
+			r := httptest.NewRequest("POST", "/acs", strings.NewReader(body))
+			r.Header["Content-Length"] = []string{strconv.Itoa(len(body))}
+			if body != "" {
+				r.Header.Set("Content-Type", "text/xml")
+				r.Header["Soapaction"] = []string{""}
+			}
+			r.Header.Set("Cookie", cookie)
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			if want := []int{200, 204}[i]; w.Code != want {
+				t.Errorf("status %d instead of %d", w.Code, want)
+			}
+			cookie = strings.TrimSuffix(w.Header().Get("Set-Cookie"), ";")
+		}
+		clean(t, s)
+		s.Close()
+	})
 }
 
 // White space between elements is nobody's business.

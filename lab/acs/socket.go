@@ -141,6 +141,9 @@ func (s *Server) socketOf(r *http.Request) *socket {
 	defer s.mu.Unlock()
 	k := s.strangers[r.RemoteAddr]
 	if k == nil {
+		if len(s.strangers) > 10000 {
+			clear(s.strangers) // a bound
+		}
 		s.lastSocket++
 		k = &socket{s: s, number: s.lastSocket}
 		s.strangers[r.RemoteAddr] = k
