@@ -79,7 +79,7 @@ func (a *Agent) runSession() {
 	a.retryAt, a.notBefore = time.Time{}, time.Time{}
 	a.status.Session, a.status.Started = o.ID, a.wall
 	a.status.Sessions++
-	a.log.Info("session begins", "session", o.ID, "url", o.URL, "events", codes(o.Events), "retry", o.RetryCount)
+	a.log.Info("session begins", "session", o.ID, "events", codes(o.Events), "retry", o.RetryCount)
 	ctx := a.begin(session)
 	told := func() { _ = a.Ask(ctx, informed{o}) } // fails only when nobody is left to remember
 	go func() { a.ended <- ended{phase: session, order: o, result: a.cfg.Runner.Run(ctx, o, told)} }()
@@ -187,8 +187,6 @@ func (a *Agent) finishSession(o Order, r Result) {
 	}
 	a.r.retry, a.r.notBefore = 0, time.Time{}
 	a.quietUntil = a.now.Add(time.Duration(a.set.Throttle) * time.Second)
-	n, _ := a.waiting()
-	a.hurry = n > 0
 	a.status.Succeeded, a.status.LastError = a.wall, ""
 	a.log.Info("session ended", "session", o.ID)
 }

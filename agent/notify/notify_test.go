@@ -218,6 +218,10 @@ func TestDefaults(t *testing.T) {
 		p.Hint(links)
 		p.session("Device.Unit.2.Status=Active")
 		p.wait(time.Hour, "-")
+		p.notification(1, "Device.Unit.2.Status") // passive: not what the declaration says
+		p.tree.set("Device.Unit.2.Status", "Idle")
+		p.wait(time.Hour, "")
+		p.session("Device.Unit.2.Status=Idle")
 	})
 }
 
