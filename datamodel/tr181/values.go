@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"gatehouse/datamodel"
 )
@@ -35,15 +34,14 @@ func ends(now time.Time, left time.Duration) time.Time {
 	return now.Add(left).UTC().Truncate(time.Second)
 }
 
-// limit cuts s to n bytes, between two characters.
+// limit cuts s to n characters.
 func limit(s string, n int) string {
-	if len(s) <= n {
-		return s
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i]
+		}
 	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
+	return s
 }
 
 // upMAC prints a MAC address in upper case, as TR-181's examples do.

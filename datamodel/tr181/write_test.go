@@ -198,6 +198,13 @@ func TestCrashInTransaction(t *testing.T) {
 	if got := string(h.file("ipv4-addresses").text); got != kept {
 		t.Errorf("kept:\n%s\nwant:\n%s", got, kept)
 	}
+	// It died before it touched the network: there is nothing to undo.
+	journal.file.text = journal.first
+	h.start()
+	h.want("Device.", a[7:]+"Status=Disabled", wan[7:]+"MaxMTUSize=1500")
+	if len(journal.file.text) != 0 {
+		t.Error("the journal is still there")
+	}
 	if err := h.model.Reapply(t.Context(), h.tree); err != nil {
 		t.Error(err)
 	}
