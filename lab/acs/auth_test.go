@@ -207,6 +207,9 @@ func TestDigestStale(t *testing.T) {
 		d.take(resp)
 		c.want(204, "")
 		clean(t, s)
+		if n := len(s.Sessions()[0].Exchanges); n != 4 {
+			t.Errorf("%d exchanges on record", n)
+		}
 	})
 }
 

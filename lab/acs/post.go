@@ -234,7 +234,11 @@ func (p *post) record(status int, h http.Header, body string) {
 		Header: p.r.Header.Clone(), Body: p.body,
 		Status: status, ReplyHeader: h.Clone(), Reply: []byte(body),
 	}
-	if p.run == nil {
+	r := p.run
+	if r == nil {
+		r = p.s.sessionOn(p) // a 401 in mid-session
+	}
+	if r == nil {
 		const most = 16 // a CPE that never gets in must not fill the memory
 		if p.sock.before = append(p.sock.before, x); len(p.sock.before) > most {
 			p.sock.before = p.sock.before[1:]
@@ -243,8 +247,8 @@ func (p *post) record(status int, h http.Header, body string) {
 	}
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
-	if !p.run.over {
-		p.run.rec.Exchanges = append(p.run.rec.Exchanges, x)
+	if !r.over {
+		r.rec.Exchanges = append(r.rec.Exchanges, x)
 	}
 }
 
