@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"gatehouse/agent/core"
@@ -42,13 +43,13 @@ func code(err error) int {
 		return cwmp.FaultNotWritable
 	case errors.Is(err, datamodel.ErrType):
 		return cwmp.FaultInvalidType
-	case errors.Is(err, datamodel.ErrArguments):
+	case errors.Is(err, datamodel.ErrArguments), errors.Is(err, core.ErrRange):
 		return cwmp.FaultInvalidArguments
 	case errors.Is(err, datamodel.ErrResources), errors.Is(err, core.ErrFull),
 		errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return cwmp.FaultResourcesExceeded
 	case errors.Is(err, datamodel.ErrDenied), errors.Is(err, datamodel.ErrBusy),
-		errors.Is(err, core.ErrStopped), errors.Is(err, core.ErrUnsupported):
+		errors.Is(err, core.ErrStopped), errors.Is(err, notify.ErrStopped), errors.Is(err, core.ErrUnsupported):
 		return cwmp.FaultRequestDenied
 	case errors.Is(err, datamodel.ErrValue):
 		return cwmp.FaultInvalidValue
@@ -67,21 +68,17 @@ func tellable(err error) bool {
 
 // setFault is fault for SetParameterValues: 9003 with an entry for every bad
 // parameter (TR-069 A.3.2.1). A lack of resources is not the fault of a
-// parameter: 9004 never stands in the list.
+// parameter: 9004 never stands in the list, and neither does what is to be
+// blamed on an object as a whole.
 func setFault(err error) *cwmp.Fault {
-	var errs datamodel.Errors
-	if !errors.As(err, &errs) {
-		var one *datamodel.ParamError
-		if !errors.As(err, &one) {
-			return fault(err)
-		}
-		errs = datamodel.Errors{one}
-	}
 	f := &cwmp.Fault{Code: cwmp.FaultInvalidArguments}
-	for _, e := range errs {
+	for _, e := range blamed(err) {
 		c := code(e.Err)
-		if c == cwmp.FaultResourcesExceeded {
+		switch {
+		case c == cwmp.FaultResourcesExceeded:
 			return cwmp.Faultf(c, "%s", e)
+		case e.Path == "" || strings.HasSuffix(e.Path, ".") && c != cwmp.FaultInvalidName:
+			continue
 		}
 		text := cwmp.FaultText(c)
 		if c != cwmp.FaultInternalError || tellable(e.Err) {
@@ -89,5 +86,21 @@ func setFault(err error) *cwmp.Fault {
 		}
 		f.Parameters = append(f.Parameters, cwmp.ParameterFault{Name: e.Path, Code: c, Message: text})
 	}
+	if len(f.Parameters) == 0 {
+		return fault(err)
+	}
 	return f
+}
+
+// blamed returns what in err is laid on single parameters.
+func blamed(err error) datamodel.Errors {
+	var errs datamodel.Errors
+	if errors.As(err, &errs) {
+		return errs
+	}
+	var one *datamodel.ParamError
+	if errors.As(err, &one) {
+		return datamodel.Errors{one}
+	}
+	return nil
 }

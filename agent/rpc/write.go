@@ -22,10 +22,11 @@ func (m *Methods) setValues(ctx context.Context, r cwmp.SetParameterValues) (cwm
 		as[i] = datamodel.Assignment{Path: p.Name, Value: p.Value, Type: p.Type}
 		paths[i] = p.Name
 	}
+	paths = m.numbered(ctx, paths) // before: an alias may be what is set; after: it may make a row
 	status, err := m.write(ctx, r.ParameterKey, func(tx *datamodel.Tx) error {
 		tx.AutoCreate = m.Addressing().AutoCreate
 		return tx.Set(ctx, as...)
-	}, func() []string { return paths })
+	}, func() []string { return m.numbered(ctx, paths) })
 	if err != nil {
 		return nil, setFault(err)
 	}
@@ -54,9 +55,13 @@ func (m *Methods) deleteObject(ctx context.Context, r cwmp.DeleteObject) (cwmp.R
 	if err := checkObject(r.ObjectName, r.ParameterKey); err != nil {
 		return nil, err
 	}
+	if !instance(r.ObjectName) {
+		return nil, cwmp.Faultf(cwmp.FaultInvalidName, "%.80s: an instance is named by its number or [alias]", r.ObjectName)
+	}
+	gone := m.numbered(ctx, []string{r.ObjectName}) // it has no number afterwards
 	status, err := m.write(ctx, r.ParameterKey, func(tx *datamodel.Tx) error {
 		return tx.Delete(ctx, r.ObjectName)
-	}, func() []string { return []string{r.ObjectName} })
+	}, func() []string { return gone })
 	if err != nil {
 		return nil, objectFault(err)
 	}
@@ -65,9 +70,16 @@ func (m *Methods) deleteObject(ctx context.Context, r cwmp.DeleteObject) (cwmp.R
 
 func checkObject(name, key string) error {
 	if !strings.HasSuffix(name, ".") {
-		return cwmp.Faultf(cwmp.FaultInvalidName, "%s: the path of an object ends in a dot", name)
+		return cwmp.Faultf(cwmp.FaultInvalidName, "%.80s: the path of an object ends in a dot", name)
 	}
 	return checkKey("ParameterKey", key)
+}
+
+// instance reports whether path, which ends in a dot, names one instance.
+func instance(path string) bool {
+	path = strings.TrimSuffix(path, ".")
+	last := path[strings.LastIndexByte(path, '.')+1:]
+	return strings.HasSuffix(last, "]") || last != "" && last[0] >= '0' && last[0] <= '9'
 }
 
 // objectFault is fault for AddObject and DeleteObject, which know no fault
@@ -80,6 +92,10 @@ func objectFault(err error) *cwmp.Fault {
 	}
 	return f
 }
+
+// parameterKey is what every method that writes sets besides (TR-181
+// ManagementServer.ParameterKey): no news to an ACS that watches it.
+const parameterKey = "Device.ManagementServer.ParameterKey"
 
 // write runs one transaction and stages the key with it. changed says, after
 // the commit, which paths the ACS now knows.
@@ -99,7 +115,7 @@ func (m *Methods) write(ctx context.Context, key string, edit func(*datamodel.Tx
 	if err != nil {
 		return 0, err
 	}
-	m.after(context.WithoutCancel(ctx), result, changed())
+	m.after(context.WithoutCancel(ctx), result, append(changed(), parameterKey))
 	if result.Deferred {
 		return cwmp.StatusCommitted, nil
 	}
