@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/agent/api"
@@ -19,6 +21,7 @@ import (
 	"gatehouse/agent/notify"
 	"gatehouse/agent/rpc"
 	"gatehouse/agent/settings"
+	"gatehouse/cwmp"
 	"gatehouse/datamodel"
 	"gatehouse/datamodel/tr181"
 	"gatehouse/internal/guard"
@@ -38,7 +41,8 @@ type Config struct {
 	StateFS, RunFS          store.FS // nil: the real one
 	ResolvConf, Hosts       string   // where the stub resolver reads; "": /etc
 
-	// Dial and Listen are the network; nil: the real one.
+	// Dial and Listen are the network; nil: the real one, with the interface
+	// that the configuration names. Dial is given literal addresses.
 	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	Listen func(ctx context.Context, network, address string) (net.Listener, error)
 	// Who says who stands at the control socket; nil: what the kernel says.
@@ -52,7 +56,8 @@ type Config struct {
 	Reload <-chan struct{}
 	// Dump sees every envelope, with its secrets masked; nil: nobody looks.
 	Dump func(sent bool, envelope string)
-	// Ready is called when the agent is up; nil: nobody waits.
+	// Ready is called when the agent is up, and again when it comes back from
+	// safe mode; nil: nobody waits.
 	Ready func(*Agent)
 	// Level is set to what the configuration says; nil: somebody else decides.
 	Level *slog.LevelVar
@@ -78,14 +83,23 @@ type Agent struct {
 	health   *health
 	safe     bool
 
-	wentWell func() // after each good session
-	network  network
-	good     <-chan struct{} // a session went well
-	rebind   chan struct{}   // the connection request server has other settings now
-	networks chan struct{}   // links, addresses, routes may be others now
-	changed  chan struct{}   // settings have other values now
-	clock    chan struct{}   // the wall clock was set
+	network   atomic.Pointer[network]     // made by the first session
+	unchecked atomic.Pointer[cwmp.Client] // of a session that was held without a clock
+
+	// Flags, each with one task that waits for it.
+	good     chan struct{} // a session went well
+	rebind   chan struct{} // the connection request server has other settings now
+	networks chan struct{} // links, addresses, routes may be others now
+	changed  chan struct{} // settings have other values now
+	clock    chan struct{} // the wall clock was set
+
+	tried     sync.Once
+	answering chan struct{} // closed when the connection request server has had its first try
+	leaveSafe func()        // ends the tasks, so that the agent starts over as a whole
 }
+
+// API is the service behind the agent's doors, for who shares its process.
+func (a *Agent) API() *api.Service { return a.api }
 
 // Run is an agent, from its start until ctx ends. It returns an error when it
 // cannot start or an essential task fails.
@@ -93,39 +107,52 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Dial == nil {
-		cfg.Dial = new(net.Dialer).DialContext
-	}
-	if cfg.Listen == nil {
-		cfg.Listen = new(net.ListenConfig).Listen
-	}
 	if cfg.Who == nil {
 		cfg.Who = control.Peer
 	}
+	for again := true; again && err == nil; {
+		again, err = runOnce(ctx, cfg)
+	}
+	return err
+}
+
+// runOnce is one life of the agent. It is to have another one when its safe
+// mode has ended.
+func runOnce(ctx context.Context, cfg Config) (again bool, err error) {
 	a := &Agent{
 		cfg: cfg, log: cfg.Log,
-		rebind:   make(chan struct{}, 1),
-		changed:  make(chan struct{}, 1),
-		clock:    make(chan struct{}, 1),
-		networks: make(chan struct{}, 1),
+		good:      make(chan struct{}, 1),
+		rebind:    make(chan struct{}, 1),
+		changed:   make(chan struct{}, 1),
+		clock:     make(chan struct{}, 1),
+		networks:  make(chan struct{}, 1),
+		answering: make(chan struct{}),
 	}
 	unlock, err := a.open()
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
+	a.startHealth(ctx)
 	if err := a.start(ctx); err != nil {
-		return err
+		// What is wrong with the configuration or the device is no sign of a
+		// program that crashes.
+		return false, errors.Join(err, a.health.end())
 	}
 	tasks := a.tasks()
 	if cfg.Ready != nil {
 		cfg.Ready(a)
 	}
-	err = runTasks(ctx, a.log, tasks)
-	if err != nil {
-		return err
+	tasksCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	a.leaveSafe = stop
+	if err := runTasks(tasksCtx, a.log, tasks); err != nil {
+		return false, err
 	}
-	return a.health.end()
+	if err := a.health.end(); err != nil {
+		a.log.Warn("this end may count as a bad one", "err", err)
+	}
+	return ctx.Err() == nil, nil
 }
 
 // open opens the folders of state and takes the lock that keeps a second agent
@@ -153,11 +180,8 @@ func (a *Agent) open() (unlock func() error, err error) {
 // start makes every part, lowest first. Nothing runs yet when it returns.
 func (a *Agent) start(ctx context.Context) error {
 	p := a.cfg.Platform
-	a.wall = &wall{clock: p.Clock, floor: a.cfg.Built}
+	a.wall = newWall(p.Clock, a.cfg.Built)
 	a.wall.refresh(ctx)
-	if err := a.startHealth(ctx); err != nil {
-		return err
-	}
 	var err error
 	a.settings, err = settings.Open(settings.Options{
 		Config: a.cfg.ConfigFile, Factory: a.cfg.FactoryFile,
@@ -166,6 +190,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.logLevel()
 	if err := a.settings.Generate(); err != nil {
 		a.log.Warn("the path of connection requests will be another one after a restart", "err", err)
 	}
@@ -173,6 +198,7 @@ func (a *Agent) start(ctx context.Context) error {
 		return err
 	}
 	a.reach = &reach{links: p.Links, addresses: p.Addresses}
+	a.reach.refresh(ctx)
 	if err := a.startModel(ctx); err != nil {
 		return err
 	}
@@ -283,10 +309,20 @@ func (a *Agent) startCore(ctx context.Context) (err error) {
 	return nil
 }
 
+// runCore lets the first session wait for the connection request server: its
+// Inform says where that listens.
+func (a *Agent) runCore(ctx context.Context) error {
+	select {
+	case <-a.answering:
+	case <-ctx.Done():
+	}
+	return a.core.Run(ctx)
+}
+
 // tasks is the whole agent as a table.
 func (a *Agent) tasks() []task {
 	return []task{
-		{name: "core", run: a.core.Run, essential: true},
+		{name: "core", run: a.runCore, essential: true},
 		{name: "notify", run: a.notify.Run, essential: true, last: true},
 		{name: "platform events", run: a.watchPlatform},
 		{name: "relay", run: a.relay},

@@ -5,16 +5,22 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/cwmp"
 	"gatehouse/platform"
 )
 
 // wall is the wall clock of the agent. A router without a battery wakes up in
-// 1970: a time before the floor (the day this agent was built, or what the
-// newest state file says) cannot be true, so the clock counts as not set.
+// 1970: a time before the floor (the day this agent was built) cannot be true,
+// so the clock counts as not set, and runs from the floor until it is.
 type wall struct {
-	clock platform.Clock // nil: that of the process
-	floor time.Time
-	set   atomic.Bool
+	clock   platform.Clock // nil: that of the process
+	floor   time.Time
+	started time.Time // monotonic: when the floor was what time it is
+	set     atomic.Bool
+}
+
+func newWall(clock platform.Clock, floor time.Time) *wall {
+	return &wall{clock: clock, floor: floor.Round(0), started: time.Now()}
 }
 
 // refresh asks the platform whether the clock has been set. It is done at the
@@ -35,7 +41,40 @@ func (w *wall) Now() (t time.Time, known bool) {
 		t = w.clock.Now()
 	}
 	if t.Before(w.floor) {
-		return w.floor, false
+		// It must go on all the same: deadlines by the wall clock hang on it.
+		return w.floor.Add(time.Since(w.started)), false
 	}
 	return t, w.set.Load()
+}
+
+// clockStepped follows a step of the wall clock.
+func (a *Agent) clockStepped(ctx context.Context) {
+	a.wall.refresh(ctx)
+	a.recheck()
+}
+
+// recheck verifies the certificate of the last session, if that was held
+// without a clock and there is one by now.
+func (a *Agent) recheck() {
+	now, known := a.wall.Now()
+	if !known {
+		return
+	}
+	client := a.unchecked.Swap(nil)
+	if client == nil {
+		return
+	}
+	if err := client.Recheck(now); err != nil {
+		a.log.Error("now that the clock is set: the last session was held with a server whose certificate is not good", "err", err)
+	}
+}
+
+// keepUnchecked keeps what is needed to verify, once the clock is set, whom a
+// session without a clock was held with.
+func (a *Agent) keepUnchecked(client *cwmp.Client) {
+	if _, known := a.wall.Now(); known {
+		return
+	}
+	a.unchecked.Store(client)
+	a.recheck() // the clock may have been set between the two
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,7 +30,11 @@ func (a *Agent) serveControl(ctx context.Context) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	l, err := a.cfg.Listen(ctx, "unix", path)
+	listen := a.cfg.Listen
+	if listen == nil {
+		listen = new(net.ListenConfig).Listen
+	}
+	l, err := listen(ctx, "unix", path)
 	if err != nil {
 		return err
 	}
@@ -42,53 +47,77 @@ func (a *Agent) serveControl(ctx context.Context) error {
 }
 
 // serveConnectionRequests listens for the ACS as the settings want it, and
-// starts over when they change.
+// starts over when they change. A port that cannot be had is tried again.
 func (a *Agent) serveConnectionRequests(ctx context.Context) error {
-	for {
+	pause := firstPause
+	for ctx.Err() == nil {
+		began := time.Now()
 		err := a.serveOnce(ctx)
-		if ctx.Err() != nil {
-			return nil
+		if err == nil {
+			pause = firstPause
+			continue
 		}
-		if err != nil {
-			return err
+		if time.Since(began) >= steady {
+			pause = firstPause
 		}
-	}
-}
-
-// serveOnce listens until the settings change.
-func (a *Agent) serveOnce(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
+		a.listening(0, "")
+		a.log.Warn("no connection requests can be taken", "again in", pause, "err", err)
+		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 		case <-a.rebind:
-			cancel()
+		case <-timer.C:
 		}
-	}()
+		timer.Stop()
+		pause = min(2*pause, lastPause)
+	}
+	return nil
+}
+
+// serveOnce listens until the settings change; that, and the end of ctx, is no
+// error.
+func (a *Agent) serveOnce(ctx context.Context) error {
 	s := a.settings
 	if !s.Bool(settings.HTTPConnectionRequestEnable) {
 		a.listening(0, "")
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case <-a.rebind:
+		}
 		return nil
 	}
+	if s.Get(settings.ConnectionRequestPath) == "" { // after a factory reset
+		if err := s.Generate(); err != nil {
+			a.log.Warn("the path of connection requests will be another one after a restart", "err", err)
+		}
+	}
+	path := s.Get(settings.ConnectionRequestPath)
 	l, err := a.listen(ctx, s.Get(settings.Interface), s.Number(settings.ConnectionRequestPort))
 	if err != nil {
-		a.listening(0, "")
 		return err
 	}
-	defer a.listening(0, "")
-	path := s.Get(settings.ConnectionRequestPath)
 	a.listening(portOf(l.Addr()), path)
 	server := &connreq.Server{
 		Path: func() string { return path },
 		Credentials: func() (string, string) {
 			return s.Get(settings.ConnectionRequestUsername), s.Get(settings.ConnectionRequestPassword)
 		},
-		Guard: a.guard,
-		Log:   a.log.With("component", "connreq"),
+		AllowEmpty: s.Bool(settings.ConnectionRequestOpen),
+		Guard:      a.guard,
+		Log:        a.log.With("component", "connreq"),
 	}
-	return server.Serve(ctx, l)
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(serving, l) }()
+	select {
+	case <-a.rebind:
+		stop()
+		<-ended
+		return nil
+	case err := <-ended:
+		return err
+	}
 }
 
 // listening makes ConnectionRequestURL true, and says so when it is another.
@@ -98,6 +127,7 @@ func (a *Agent) listening(port uint16, path string) {
 	if a.reach.ConnectionRequestURL() != before {
 		a.hint(tr181.ReachChanged)
 	}
+	a.tried.Do(func() { close(a.answering) })
 }
 
 func portOf(addr net.Addr) uint16 {
@@ -111,8 +141,11 @@ func portOf(addr net.Addr) uint16 {
 // listen binds to all addresses, of one interface when the settings name it.
 func (a *Agent) listen(ctx context.Context, ifname string, port int64) (net.Listener, error) {
 	addr := ":" + strconv.FormatInt(port, 10)
-	if ifname == "" {
+	if a.cfg.Listen != nil {
 		return a.cfg.Listen(ctx, "tcp", addr)
+	}
+	if ifname == "" {
+		return new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	}
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error

@@ -85,7 +85,7 @@ func (a *Agent) relay(ctx context.Context) error {
 		case <-a.changed:
 			a.post(core.SettingsChanged{})
 		case <-a.clock:
-			a.wall.refresh(ctx)
+			a.clockStepped(ctx)
 			a.post(core.ClockStepped{})
 		}
 	}
@@ -108,6 +108,9 @@ func (a *Agent) followNetwork(ctx context.Context) error {
 		select { // what came in the meantime is covered by this look
 		case <-a.networks:
 		default:
+		}
+		if n := a.network.Load(); n != nil {
+			n.dialer.Resolver.Flush() // another network may have other answers
 		}
 		if err := a.model.Reapply(ctx, a.tree); err != nil {
 			a.log.Warn("not everything that is configured could be put back", "err", err)
@@ -139,6 +142,8 @@ func (a *Agent) settingsChanged(names []string) {
 		switch {
 		case n == settings.HTTPConnectionRequestEnable, strings.HasPrefix(n, "cpe."):
 			poke(a.rebind)
+		case n == settings.LogLevel:
+			a.logLevel()
 		}
 	}
 }

@@ -15,34 +15,42 @@ import (
 // inform is what a session opens with: who we are, what happened, the forced
 // parameters, those that the ACS has asked for by InformParameter, and those
 // whose change it is to be told.
-func (a *Agent) inform(o core.Order, changed []datamodel.Item) cwmp.Inform {
+//
+// Whenever there are changes, whatever the session is for, 4 VALUE CHANGE says
+// so (TR-069 3.7.1.5). Core knows of the active ones only; a passive one is
+// found, and found again until it is delivered, while an Inform is made.
+func (a *Agent) inform(ctx context.Context, o core.Order, changed []datamodel.Item) cwmp.Inform {
+	events := o.Events
+	if has := func(e core.Event) bool { return e.Code == core.ValueChanged }; len(changed) > 0 && len(events) < cwmp.MaxEvents && !slices.ContainsFunc(events, has) {
+		events = append(slices.Clone(events), core.Event{Code: core.ValueChanged})
+	}
 	in := cwmp.Inform{
 		DeviceID: cwmp.DeviceID{
 			Manufacturer: a.id.Manufacturer, OUI: a.id.OUI,
 			ProductClass: a.id.ProductClass, SerialNumber: a.id.SerialNumber,
 		},
-		CurrentTime: a.currentTime(),
+		CurrentTime: a.currentTime(ctx),
 		RetryCount:  o.RetryCount,
 	}
-	for _, e := range o.Events {
+	for _, e := range events {
 		in.Events = append(in.Events, cwmp.Event{EventCode: e.Code, CommandKey: e.CommandKey})
 	}
 	in.Parameters = func(ctx context.Context) iter.Seq2[cwmp.ParameterValue, error] {
-		return a.informParameters(a.tree.WithMemo(ctx), o.Events, changed)
+		return a.informParameters(a.tree.WithMemo(ctx), events, changed)
 	}
 	return in
 }
 
 // currentTime is the wall clock, or, while that was never set, the time since
 // boot, which TR-106 3.2.2 puts into the year 1.
-func (a *Agent) currentTime() time.Time {
+func (a *Agent) currentTime(ctx context.Context) time.Time {
 	now, known := a.wall.Now()
 	if known {
 		return now
 	}
 	var up time.Duration
 	if sys := a.cfg.Platform.System; sys != nil {
-		up, _ = sys.Uptime(context.Background())
+		up, _ = sys.Uptime(ctx)
 	}
 	return time.Time{}.Add(up)
 }
@@ -84,7 +92,8 @@ func (a *Agent) informParameters(ctx context.Context, events []core.Event, chang
 			}
 		}
 		if err := a.tree.Sync(); err != nil {
-			yield(cwmp.ParameterValue{}, err)
+			// A disk that cannot be written must not silence the agent.
+			a.log.Warn("the instance numbers in this Inform may not survive a restart", "err", err)
 		}
 	}
 }

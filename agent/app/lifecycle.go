@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"gatehouse/agent/core"
@@ -50,7 +51,7 @@ func (a *Agent) wipe(ctx context.Context) error {
 		a.settings.Reset(ctx),
 		a.notify.Reset(ctx),
 		a.state.Clear("events"),
-		a.run.Clear("session", "starts"),
+		a.run.Clear("session", "starts", SocketName),
 	)
 }
 
@@ -70,23 +71,16 @@ func (a *Agent) restart(ctx context.Context, factory bool) error {
 }
 
 // startHealth counts bad ends and decides on safe mode.
-func (a *Agent) startHealth(ctx context.Context) error {
+func (a *Agent) startHealth(ctx context.Context) {
 	a.health = &health{file: a.run.File("starts", 1)}
 	var uptime time.Duration
 	if sys := a.cfg.Platform.System; sys != nil {
 		uptime, _ = sys.Uptime(ctx) // without it, every start looks recent: the careful side
 	}
-	safe, err := a.health.begin(uptime)
-	a.safe = safe
-	good := make(chan struct{}, 1)
-	a.wentWell = func() {
-		select {
-		case good <- struct{}{}:
-		default:
-		}
+	var err error
+	if a.safe, err = a.health.begin(uptime); err != nil {
+		a.log.Warn("a bad end of this process will not be noticed", "err", err)
 	}
-	a.good = good
-	return err
 }
 
 // watchHealth calls the agent steady after a good session, or when it has been
@@ -105,13 +99,27 @@ func (a *Agent) watchHealth(ctx context.Context) error {
 	case <-timer.C:
 	}
 	if err := a.health.steady(); err != nil {
-		return err
+		a.log.Warn("a later end of this process may count as a bad one", "err", err)
 	}
 	if a.safe {
-		a.log.Info("safe mode ends with the next start")
+		a.log.Info("safe mode ends")
+		a.leaveSafe()
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// logLevel puts the level of the log where the configuration wants it.
+func (a *Agent) logLevel() {
+	if a.cfg.Level == nil {
+		return
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.settings.Get(settings.LogLevel))); err != nil {
+		a.log.Warn("the log keeps its level", "err", err)
+		return
+	}
+	a.cfg.Level.Set(level)
 }
 
 // watchReload reads the configuration anew when it is told to (SIGHUP). A

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -31,8 +30,10 @@ var bundles = []string{
 }
 
 // tlsConfig is made for each session and dropped with it: a bundle of roots
-// costs more memory than all the rest of an idle agent.
-func (a *Agent) tlsConfig() (*tls.Config, error) {
+// costs more memory than all the rest of an idle agent. An ACS without TLS may
+// still redirect to one with it; for that rare case the system's own way to
+// find its roots will do.
+func (a *Agent) tlsConfig(scheme string) (*tls.Config, error) {
 	s := a.settings
 	c := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
@@ -41,9 +42,12 @@ func (a *Agent) tlsConfig() (*tls.Config, error) {
 	if s.Get(settings.TLSMinVersion) == "1.3" {
 		c.MinVersion = tls.VersionTLS13
 	}
-	var err error
-	if c.RootCAs, err = a.roots(s.Get(settings.TLSCA)); err != nil {
-		return nil, err
+	ca := s.Get(settings.TLSCA)
+	if !c.InsecureSkipVerify && (ca != "" || scheme == "https") {
+		var err error
+		if c.RootCAs, err = a.roots(ca); err != nil {
+			return nil, err
+		}
 	}
 	cert, key := s.Get(settings.TLSCert), s.Get(settings.TLSKey)
 	switch {
@@ -102,22 +106,25 @@ type network struct {
 	dialer *endpoint.Dialer
 }
 
-// dialer returns what connects to the ACS for one session.
-func (a *Agent) dialer(log *slog.Logger) (func(context.Context, string, string) (net.Conn, error), error) {
+// dialer returns what connects to the ACS.
+func (a *Agent) dialer(log *slog.Logger) (*endpoint.Dialer, error) {
 	s := a.settings
 	made := strings.Join([]string{s.Get(settings.Interface), s.Get(settings.ProxyURL), s.Get(settings.ProxyUsername),
 		s.Get(settings.ProxyPassword), s.Get(settings.ProxyExcept)}, "\x00")
-	if a.network.dialer != nil && a.network.made == made {
-		return a.network.dialer.Session(), nil
+	if n := a.network.Load(); n != nil && n.made == made {
+		return n.dialer, nil
+	}
+	base := endpoint.DialFunc(a.cfg.Dial)
+	if base == nil {
+		base = endpoint.Bound(s.Get(settings.Interface))
 	}
 	d := &endpoint.Dialer{
-		Resolver:  &endpoint.Resolver{Config: a.cfg.ResolvConf, Hosts: a.cfg.Hosts},
-		Interface: s.Get(settings.Interface),
-		NoProxy:   s.List(settings.ProxyExcept),
+		Resolver: &endpoint.Resolver{Config: a.cfg.ResolvConf, Hosts: a.cfg.Hosts, Dial: base},
+		Base:     base,
+		NoProxy:  s.List(settings.ProxyExcept),
 	}
-	if a.cfg.Dial != nil {
-		d.Base = a.cfg.Dial
-		d.Resolver.Dial = a.cfg.Dial
+	if r := a.cfg.Rand; r != nil {
+		d.Pool.Rand = func(n int) int { return int(r(int64(n))) }
 	}
 	if p := s.Get(settings.ProxyURL); p != "" {
 		u, err := url.Parse(p)
@@ -130,8 +137,23 @@ func (a *Agent) dialer(log *slog.Logger) (func(context.Context, string, string) 
 		d.Proxy = u
 		log.Debug("by way of a proxy", "proxy", u.Redacted())
 	}
-	a.network = network{made: made, dialer: d}
-	return d.Session(), nil
+	a.network.Store(&network{made: made, dialer: d})
+	return d, nil
+}
+
+// dump returns what is to see the envelopes of a session: whoever was given in
+// the configuration of this process, and the log where the settings want it.
+func (a *Agent) dump(id string) func(sent bool, envelope string) {
+	if !a.settings.Bool(settings.LogSOAP) {
+		return a.cfg.Dump
+	}
+	log := a.log.With("component", "soap", "session", id)
+	return func(sent bool, envelope string) {
+		log.Info("envelope", "sent", sent, "xml", envelope)
+		if a.cfg.Dump != nil {
+			a.cfg.Dump(sent, envelope)
+		}
+	}
 }
 
 // secret names further parameters whose values no dump may show.

@@ -2,14 +2,12 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,10 +29,9 @@ type sessions struct {
 // reading the whole tree of a large router on a slow CPU takes a while.
 const sessionTimeout = 60 * time.Second
 
-// Run implements [core.Runner].
+// Run implements [core.Runner]. Core logs how it ends.
 func (s *sessions) Run(ctx context.Context, o core.Order, informed func()) core.Result {
-	log := s.agent.log.With("component", "cwmp", "session", o.ID)
-	began := time.Now()
+	log := s.agent.log.With("component", "cwmp")
 	report, err := s.run(ctx, o, informed, log)
 	result := core.Result{Err: err, Informed: report.Informed}
 	var refused *cwmp.HTTPError
@@ -42,22 +39,12 @@ func (s *sessions) Run(ctx context.Context, o core.Order, informed func()) core.
 		result.RetryAfter = refused.RetryAfter
 	}
 	s.remember(o.URL, report)
-	attrs := []any{"events", codes(o.Events), "retry", o.RetryCount, "requests", report.Requests, "took", time.Since(began).Round(time.Millisecond)}
-	if err != nil {
-		log.Warn("session failed", append(attrs, "err", err)...)
-	} else {
-		log.Info("session done", attrs...)
-		s.agent.wentWell()
+	log.Debug("session", "session", o.ID, "informed", report.Informed, "version", report.Version,
+		"calls", report.Calls, "requests", report.Requests, "took", report.Duration.Round(time.Millisecond))
+	if err == nil {
+		poke(s.agent.good)
 	}
 	return result
-}
-
-func codes(events []core.Event) string {
-	var all []string
-	for _, e := range events {
-		all = append(all, e.Code)
-	}
-	return strings.Join(all, ", ")
 }
 
 // remember keeps which ACS failed in a way in which one fails that knows CWMP
@@ -84,25 +71,25 @@ func (s *sessions) version(acs string) string {
 
 func (s *sessions) run(ctx context.Context, o core.Order, informed func(), log *slog.Logger) (cwmp.Report, error) {
 	a := s.agent
-	client, err := s.connect(ctx, o.URL, log)
+	line, client, err := s.connect(ctx, o.URL, log.With("session", o.ID))
 	if err != nil {
 		return cwmp.Report{}, err
 	}
-	changed, err := a.notify.Collect(a.tree.WithMemo(ctx), bootstraps(o))
+	defer line.close()
+	changed, err := a.notify.Collect(ctx, bootstraps(o))
 	if err != nil {
-		client.Close()
 		return cwmp.Report{}, fmt.Errorf("what the ACS is to be told: %w", err)
 	}
 	defer a.notify.Dropped(context.WithoutCancel(ctx), changed) // nothing, once it is delivered
 	session := &cwmp.Session{
 		Exchange:       client,
 		Handler:        s.handler,
-		Inform:         a.inform(o, changed.Items),
+		Inform:         a.inform(ctx, o, changed.Items),
 		Version:        s.version(o.URL),
 		SessionTimeout: sessionTimeout,
 		ID:             o.ID,
 		Log:            log,
-		Dump:           a.cfg.Dump,
+		Dump:           a.dump(o.ID),
 		Secret:         a.secret,
 		Informed: func() {
 			informed()
@@ -112,68 +99,57 @@ func (s *sessions) run(ctx context.Context, o core.Order, informed func(), log *
 		},
 	}
 	report, err := session.Run(ctx)
-	if err != nil {
-		return report, err
+	if err == nil {
+		if now, known := a.wall.Now(); known {
+			err = client.Recheck(now) // the clock may have been set in this session
+		}
 	}
-	if now, known := a.wall.Now(); known {
-		// The clock may have been set in this session.
-		return report, client.Recheck(now)
-	}
-	return report, nil
+	line.judge(ctx, err)
+	a.keepUnchecked(client)
+	return report, err
 }
 
 // connect opens the connection before the Inform is made: the Inform carries
 // ConnectionRequestURL, and that is our end of this very connection.
-func (s *sessions) connect(ctx context.Context, acs string, log *slog.Logger) (*cwmp.Client, error) {
+func (s *sessions) connect(ctx context.Context, acs string, log *slog.Logger) (*line, *cwmp.Client, error) {
 	a := s.agent
 	u, err := url.Parse(acs)
 	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("%q is no URL of an ACS", acs)
+		return nil, nil, fmt.Errorf("%q is no URL of an ACS", acs)
 	}
 	if err := a.settings.CheckURL(acs); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	config, err := a.tlsConfig()
+	config, err := a.tlsConfig(u.Scheme)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	dialer, err := a.dialer(log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	addr := net.JoinHostPort(u.Hostname(), port)
-	first, err := dialer(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
+	l := &line{dialer: dialer, dial: dialer.Session()}
+	if err := l.open(ctx, net.JoinHostPort(u.Hostname(), port)); err != nil {
+		return nil, nil, err
 	}
-	a.reach.session(first.LocalAddr())
-	return s.client(acs, config, func(ctx context.Context, network, address string) (net.Conn, error) {
-		if conn := first; conn != nil && address == addr {
-			first = nil
-			return conn, nil
-		}
-		return dialer(ctx, network, address)
-	}, log), nil
-}
-
-func (s *sessions) client(acs string, config *tls.Config, dial func(context.Context, string, string) (net.Conn, error), log *slog.Logger) *cwmp.Client {
-	get := s.agent.settings.Get
-	return &cwmp.Client{
+	a.reach.session(l.first.LocalAddr())
+	get := a.settings.Get
+	return l, &cwmp.Client{
 		URL:         acs,
 		Username:    get(settings.Username),
 		Password:    cwmp.Secret(get(settings.Password)),
-		Dial:        dial,
+		Dial:        l.next,
 		TLS:         config,
-		Clock:       s.agent.wall.Now,
+		Clock:       a.wall.Now,
 		Compression: get(settings.HTTPCompression),
-		Timeout:     s.agent.settings.Seconds(settings.Timeout),
-		UserAgent:   "Gatehouse/" + s.agent.cfg.Version,
+		Timeout:     a.settings.Seconds(settings.Timeout),
+		UserAgent:   "Gatehouse/" + a.cfg.Version,
 		Log:         log,
-	}
+	}, nil
 }
 
 // bootstraps reports whether the ACS knows nothing of us yet, so that nothing

@@ -38,10 +38,11 @@ var errEndedEarly = errors.New("ended by itself")
 // runTasks runs all of them until ctx ends or an essential one fails, and
 // returns when every one has ended.
 func runTasks(ctx context.Context, log *slog.Logger, tasks []task) error {
-	ctx, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	lasting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	failed := make(chan error, len(tasks))
 	var others, last sync.WaitGroup
 	for _, t := range tasks {
 		group, ctx := &others, ctx
@@ -50,17 +51,20 @@ func runTasks(ctx context.Context, log *slog.Logger, tasks []task) error {
 		}
 		group.Go(func() {
 			if err := t.keep(ctx, log); err != nil {
-				fail(fmt.Errorf("%s: %w", t.name, err))
+				failed <- fmt.Errorf("%s: %w", t.name, err)
+				cancel()
 			}
 		})
 	}
 	others.Wait()
 	stop()
 	last.Wait()
-	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	select {
+	case err := <-failed: // the first: others may have failed because of it
 		return err
+	default:
+		return nil
 	}
-	return nil
 }
 
 // keep runs the task by its rule. It returns an error only for an essential
@@ -71,6 +75,9 @@ func (t task) keep(ctx context.Context, log *slog.Logger) error {
 		began := time.Now()
 		err := t.run(ctx)
 		if ctx.Err() != nil {
+			if err != nil && !errors.Is(err, ctx.Err()) {
+				log.Warn("task ended badly", "task", t.name, "err", err)
+			}
 			return nil
 		}
 		if err == nil {
