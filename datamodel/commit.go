@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // An Action is what is left to do after the session: reload a service.
@@ -31,8 +32,7 @@ func (tx *Tx) DryRun(ctx context.Context) error {
 	defer tx.Abort()
 	ctx = tx.callback(ctx)
 	defer forgetAll(ctx)
-	err := tx.prepare(ctx)
-	return errors.Join(err, tx.rollback(ctx))
+	return tx.undo(ctx, tx.prepare(ctx))
 }
 
 // Commit makes the changes, or none, and ends the transaction either way. A
@@ -52,6 +52,7 @@ func (tx *Tx) Commit(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, tx.undo(ctx, err)
 	}
+	tx.join = nil // nothing is left to roll back
 	return Result{Deferred: deferred, After: tx.after}, nil
 }
 
@@ -63,10 +64,13 @@ func (tx *Tx) undo(ctx context.Context, err error) error {
 	return err
 }
 
+// rollback rolls everybody back, once, in reverse.
 func (tx *Tx) rollback(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
+	join := tx.join
+	tx.join = nil
 	var errs []error
-	for _, j := range slices.Backward(tx.join) {
+	for _, j := range slices.Backward(join) {
 		errs = append(errs, j.p.Rollback(ctx))
 	}
 	return errors.Join(errs...)
@@ -149,9 +153,7 @@ func (tx *Tx) commit(ctx context.Context) (deferred bool, err error) {
 // well: else Recover tries again at the next start. Commit's own rollback then
 // finds nothing left to do.
 func (tx *Tx) unjournal(ctx context.Context, journalled bool, err error) error {
-	also := tx.rollback(ctx)
-	tx.join = nil
-	if also != nil {
+	if also := tx.rollback(ctx); also != nil {
 		tx.t.o.Log.Error("rolling back failed", "err", also, "after", err)
 		return err
 	}
@@ -170,6 +172,9 @@ func (tx *Tx) renumber() (undo func()) {
 	var undos []func()
 	for _, r := range tx.rekeys {
 		a := tx.t.numbers
+		if _, ok := a.table(r.n, r.parent).peek(r.old); !ok {
+			continue // a new row, which is bound to its last key below
+		}
 		a.rekey(r.n.path, r.parent, r.old, r.new, r.n.volatile)
 		undos = append(undos, func() { a.rekey(r.n.path, r.parent, r.new, r.old, r.n.volatile) })
 	}
@@ -177,16 +182,11 @@ func (tx *Tx) renumber() (undo func()) {
 		if e.new == nil || !e.o.table || e.o != e.n.obj {
 			continue
 		}
-		last := len(e.at) - 1
-		tab, key := tx.t.numbers.table(e.n, e.at[:last]), e.at[last]
-		for _, r := range tx.rekeys {
-			if r.n == e.n && r.old == key && slices.Equal(r.parent, e.at[:last]) {
-				key = r.new
-			}
-		}
+		at := tx.final(e)
+		last := len(at) - 1
+		tab, key := tx.t.numbers.table(e.n, at[:last]), at[last]
 		if e.old == nil {
-			tab.bind(key, e.num)
-			undos = append(undos, func() { tab.drop(key) })
+			undos = append(undos, tab.replace(key, e.num))
 		}
 		if e.alias != nil {
 			was := tab.aliasOf(key)
@@ -205,11 +205,26 @@ func (tx *Tx) renumber() (undo func()) {
 	}
 }
 
+// final returns the keys of a row after every Rekey.
+func (tx *Tx) final(e *edit) []Key {
+	at := slices.Clone(e.at)
+	for _, r := range tx.rekeys {
+		depth := len(r.parent)
+		if len(at) > depth && at[depth] == r.old && strings.HasPrefix(e.n.path, r.n.path) && slices.Equal(e.at[:depth], r.parent) {
+			at[depth] = r.new
+		}
+	}
+	return at
+}
+
 func (tx *Tx) forgetDeleted() {
 	for _, e := range tx.order {
 		if e.new == nil && e.o.table && e.o == e.n.obj {
 			last := len(e.at) - 1
-			tx.t.numbers.table(e.n, e.at[:last]).drop(e.at[last])
+			tab := tx.t.numbers.table(e.n, e.at[:last])
+			if num, ok := tab.peek(e.at[last]); ok && num == e.num {
+				tab.drop(e.at[last])
+			}
 		}
 	}
 }

@@ -139,16 +139,20 @@ func (t *numTable) number(key Key, pass uint32) uint32 {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
 	g, ok := t.get(key)
-	if ok && (pass == 0 || g.seen >= pass) {
-		return g.num
-	}
-	if !ok {
+	switch {
+	case !ok:
 		t.last++
-		g.num = t.last
+		g = given{t.last, pass}
 		t.all.dirty = t.all.dirty || !t.volatile
+		t.put(key, g)
+	case g.seen < pass:
+		g.seen = pass
+		if t.volatile {
+			t.byHash[maphash.String(t.all.seed, key)] = g
+		} else {
+			t.byKey[key] = g
+		}
 	}
-	g.seen = max(g.seen, pass)
-	t.put(key, g)
 	return g.num
 }
 
@@ -259,6 +263,26 @@ func (t *numTable) bind(key Key, num uint32) {
 	}
 	t.put(key, given{num: num})
 	t.all.dirty = t.all.dirty || !t.volatile
+}
+
+// replace binds the number of a new row to its key, and returns what takes
+// that back: it may be the key of a row that goes away as this one comes, which
+// then has its number and its alias again.
+func (t *numTable) replace(key Key, num uint32) (undo func()) {
+	was, had := t.peek(key)
+	alias := t.aliasOf(key)
+	t.bind(key, num)
+	if alias != "" {
+		t.setAlias(key, "")
+	}
+	return func() {
+		if !had {
+			t.drop(key)
+			return
+		}
+		t.bind(key, was)
+		t.setAlias(key, alias)
+	}
 }
 
 // drop forgets a row that was deleted, and the tables below it.

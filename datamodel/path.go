@@ -61,7 +61,10 @@ func parsePath(text string) (path, error) {
 }
 
 func badPath(text, why string) error {
-	return &ParamError{clip(text), fmt.Errorf("%w: %s", ErrNoName, why)}
+	if len(text) > maxPath {
+		text = text[:maxPath] + "…"
+	}
+	return &ParamError{text, fmt.Errorf("%w: %s", ErrNoName, why)}
 }
 
 // nextSeg cuts one part off text; after begins with a dot or is empty.

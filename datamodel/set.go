@@ -75,6 +75,9 @@ func (tx *Tx) assign(ctx context.Context, a Assignment) (string, error) {
 		return s.prefix + name, err
 	}
 	if err := tx.write(ctx, e, i, a.Value); err != nil {
+		if o.rows.param(i).hidden {
+			err = ErrValue // whose text would repeat the secret
+		}
 		return s.prefix + name, err
 	}
 	e.asked = append(e.asked, asked{a.Path, name})
@@ -235,7 +238,7 @@ func (tx *Tx) removeRow(ctx context.Context, s *spot, o *object) error {
 		if err != nil {
 			return err
 		}
-		e = tx.put(&edit{n: s.n, o: o, at: s.at, prefix: s.prefix, old: o.rows.clone(old)})
+		e = tx.put(&edit{n: s.n, o: o, at: s.at, prefix: s.prefix, num: s.num, old: o.rows.clone(old)})
 		tx.fillAlias(e)
 		return nil
 	}

@@ -13,8 +13,9 @@ import (
 )
 
 // A Participant is a backend that takes part in a transaction. What can refuse
-// refuses in Prepare, which changes nothing. Rollback is legal after Prepare
-// and after a failed or a successful Commit.
+// refuses in Prepare, which changes nothing. Rollback ends what did not come to
+// a good end, once: after a failed or a successful Commit, after Prepare, and
+// also when it never came to a Prepare.
 type Participant interface {
 	Prepare(ctx context.Context) error
 	Commit(ctx context.Context) (deferred bool, err error)
@@ -55,7 +56,7 @@ type edit struct {
 	o        *object
 	at       []Key
 	prefix   string // numbered
-	num      uint32 // of an added row
+	num      uint32 // of the row; 0 where there is no table
 	old, new any    // nil: added; deleted
 	alias    *string
 	asked    []asked
@@ -99,10 +100,14 @@ func (tx *Tx) callback(ctx context.Context) context.Context {
 
 // Abort ends the transaction without a trace; after Commit it does nothing.
 func (tx *Tx) Abort() {
-	if !tx.done {
-		tx.done = true
-		<-tx.t.write
+	if tx.done {
+		return
 	}
+	tx.done = true
+	if err := tx.rollback(context.Background()); err != nil {
+		tx.t.o.Log.Error("rolling back failed", "err", err)
+	}
+	<-tx.t.write
 }
 
 // Reader reads the tree as it would be after Commit.
@@ -199,7 +204,7 @@ func (tx *Tx) change(ctx context.Context, s *spot, o *object) (*edit, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &edit{n: s.n, o: o, at: s.at, prefix: s.prefix, new: o.rows.clone(old)}
+	e := &edit{n: s.n, o: o, at: s.at, prefix: s.prefix, num: s.num, new: o.rows.clone(old)}
 	if !s.fresh {
 		e.old = o.rows.clone(old)
 		tx.fillAlias(e)

@@ -7,25 +7,20 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	dm "gatehouse/datamodel"
 )
 
 type iface struct {
-	Alias    dm.Alias
-	enable   bool
-	status   string
-	name     string
-	last     uint32
-	lower    []dm.Ref
-	mtu      uint32
-	sent     uint64
-	reset    bool
-	types    []string
-	date     time.Time
-	priority int32
-	mac      string
+	Alias  dm.Alias
+	enable bool
+	status string
+	name   string
+	last   uint32
+	lower  []dm.Ref
+	mtu    uint32
+	sent   uint64
+	reset  bool
 }
 
 var good = []dm.Param[iface]{
