@@ -175,9 +175,9 @@ type service struct{ Mode string }
 
 type reloadLater struct{ write func() }
 
-func (reloadLater) Prepare(context.Context) error          { return nil }
-func (p reloadLater) Commit(context.Context) (bool, error) { p.write(); return true, nil }
-func (reloadLater) Rollback(context.Context) error         { return nil }
+func (*reloadLater) Prepare(context.Context) error          { return nil }
+func (p *reloadLater) Commit(context.Context) (bool, error) { p.write(); return true, nil }
+func (*reloadLater) Rollback(context.Context) error         { return nil }
 
 // TestStatusOne: where a reload is due the answer says so, and core gets the
 // work for after the session; a refused call leaves none.
@@ -191,8 +191,8 @@ func TestStatusOne(t *testing.T) {
 		Rows: datamodel.One(func(context.Context, []datamodel.Key) (service, error) { return service{mode}, nil }),
 		Stage: func(_ context.Context, tx *datamodel.Tx, _ []datamodel.Key, c datamodel.Change[service]) error {
 			tx.After("service", func(context.Context) error { reloads++; return nil })
-			_, err := datamodel.Enlist(tx, "service", func() (reloadLater, error) {
-				return reloadLater{func() { mode = c.New.Mode }}, nil
+			_, err := datamodel.Enlist(tx, "service", func() (*reloadLater, error) {
+				return &reloadLater{func() { mode = c.New.Mode }}, nil
 			})
 			return err
 		},
