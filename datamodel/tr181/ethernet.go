@@ -40,12 +40,21 @@ var ethernetInterfaceParams = []datamodel.Param[ethernetInterface]{
 		Check: datamodel.Enum{"Unknown", "Half", "Full"}},
 }
 
+// portStatus: nothing is below a port, so one whose cable is out is down. The
+// kernel has another word for a veth whose other end is.
+func portStatus(l platform.Link) string {
+	if l.State == "LowerLayerDown" {
+		return "Down"
+	}
+	return l.State
+}
+
 func (m *Model) ethernetInterface() datamodel.Object {
 	src := datamodel.Source[ethernetInterface]{
 		Topics: []datamodel.Topic{LinkChanged},
 		Rows: linkRows(m, hasEthernetInterface, func(l platform.Link, _ *linkTable) ethernetInterface {
 			e := ethernetInterface{
-				enable: l.Enabled, status: l.State, name: l.Name, lastChange: m.lastChange(l), upstream: l.Upstream,
+				enable: l.Enabled, status: portStatus(l), name: l.Name, lastChange: m.lastChange(l), upstream: l.Upstream,
 				macAddress: upMAC(l.MAC), currentBitRate: uint32(max(l.MaxBitRate, 0)), currentDuplexMode: "Unknown",
 			}
 			switch {
