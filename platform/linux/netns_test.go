@@ -40,7 +40,7 @@ func newNamespace(t testing.TB) (*os.File, *netlink.Handle) {
 		t.Skipf("cannot make a network namespace: %v", err)
 	}
 	// The sysctls of the namespace are reached from a thread within it.
-	quiet := os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0)
+	quiet := writeFile("/proc/sys/net/ipv6/conf/default/accept_dad", "0")
 	if err := netns.Set(home); err != nil {
 		t.Fatal(err) // the thread stays locked
 	}
@@ -197,3 +197,5 @@ func TestPlatform(t *testing.T) {
 		return b.platform(), b.knobs()
 	})
 }
+
+func writeFile(name, text string) error { return os.WriteFile(name, []byte(text), 0) }

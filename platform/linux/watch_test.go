@@ -6,6 +6,7 @@ package linux
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -107,10 +108,12 @@ func TestNoisyNeighbors(t *testing.T) {
 	be.deaf = 200 * time.Millisecond
 	events := background(t, be.watchNetlink)
 	index := b.link("wan0").Attrs().Index
+	var change byte // setting what is set already is not heard of
 	set := func(last byte) {
+		change++
 		b.must(b.h.NeighSet(&netlink.Neigh{
 			LinkIndex: index, State: netlink.NUD_REACHABLE, IP: net.IPv4(192, 0, 2, last),
-			HardwareAddr: net.HardwareAddr{0, 0, 0x5e, 0, 0x53, last},
+			HardwareAddr: net.HardwareAddr{0, 0, 0x5e, 0, change, last},
 		}))
 	}
 	until(t, events, platform.NeighborChanged, func() { set(9) })
@@ -134,7 +137,7 @@ func TestNoisyNeighbors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n.MAC == "00:00:5e:00:53:4d" && n.Active && n.Link == "wan0" {
+		if n.MAC == fmt.Sprintf("00:00:5e:00:%02x:4d", change) && n.Active && n.Link == "wan0" {
 			return
 		}
 	}

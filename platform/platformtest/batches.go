@@ -119,6 +119,7 @@ func testRefusals(t *testing.T, w world) {
 
 func testBatch(t *testing.T, w world) {
 	w.AddRoutes(platform.Route{Dest: prefix("10.6.0.0/16"), Gateway: addr("192.168.1.9"), Link: w.Bridge, Metric: 7, Protocol: "static", Static: true})
+	w.SetAddress(platform.Address{Link: w.Bridge, Prefix: prefix("2001:db8:7::1/64")}) // the kernel forgets it when the bridge goes down
 	before := w.picture(t)
 	b := w.begin(t)
 	b.AddAddress(platform.Address{Link: w.Spare, Prefix: prefix("10.5.0.1/24")})

@@ -86,6 +86,10 @@ func testLinks(t *testing.T, w world) {
 	if port.Kind != platform.LinkEthernet || port.Master != w.Bridge || port.PortState == "" {
 		t.Errorf("port is %+v", port)
 	}
+	w.AddRoutes(platform.Route{Dest: prefix("::/0"), Gateway: addr("fe80::1"), Link: w.Spare})
+	if !w.link(t, w.Spare).Upstream || w.link(t, w.Bridge).Upstream {
+		t.Error("the IPv6 default route leaves by another link")
+	}
 	if w.IPv6 != nil {
 		configured := all(t, w.IPv6.IPv6Links(t.Context()))
 		if !slices.ContainsFunc(configured, func(l platform.IPv6Link) bool { return l.Link == w.WAN && l.Enabled }) {
