@@ -1,5 +1,7 @@
 package datamodel
 
+// Declarations that are malformed, rows as text, and everybody at once.
+
 import (
 	"context"
 	"errors"

@@ -1,5 +1,7 @@
 package datamodel
 
+// Instance numbers: kept, forgotten, damaged, never given twice.
+
 import (
 	"errors"
 	"fmt"

@@ -141,20 +141,22 @@ func (w *walker) failed(path string, err error, soft bool) error {
 		return noName(path, "no longer there")
 	}
 	var u *Unavailable
-	if !errors.As(err, &u) {
-		u = &Unavailable{path, err}
-		err = u
+	once := err.Error()
+	if errors.As(err, &u) {
+		once = u.Source
+	} else {
+		err = &Unavailable{path, err}
 	}
 	if !soft {
 		return &ParamError{path, err}
 	}
-	if w.warned[u.Source] {
+	if w.warned[once] {
 		return nil
 	}
 	if w.warned == nil {
 		w.warned = make(map[string]bool)
 	}
-	w.warned[u.Source] = true
+	w.warned[once] = true
 	if w.o.Unavailable != nil {
 		w.o.Unavailable(path, err)
 	} else {
@@ -372,10 +374,13 @@ func (w *walker) table(up, s *spot, want []seg, m mood) error {
 		rm.below = m.below
 	}
 	rows := w.name == nil && (len(rest) == 0 || s.n.obj.wants(rest, w.partial))
-	tab := w.t.numbers.table(s.n, s.at)
-	pass, live := tab.begin(), 0
+	var tab *numTable // made for the first row: most tables below a thousand rows are empty
+	pass, live := uint32(0), 0
 	err := w.each(w.ctx, s.n, s.at, s.fresh, rows, func(key Key, row any) error {
-		live++
+		if live++; tab == nil {
+			tab = w.t.numbers.table(s.n, s.at)
+			pass = tab.begin()
+		}
 		at := append(s.at[:len(s.at):len(s.at)], key)
 		row2 := &spot{n: s.n, at: at, row: row, isRow: true, fresh: s.fresh}
 		w.numberRow(row2, tab, s.prefix, pass)
@@ -384,7 +389,9 @@ func (w *walker) table(up, s *spot, want []seg, m mood) error {
 	if err != nil {
 		return w.failed(s.prefix, err, m.soft)
 	}
-	tab.end(pass, live)
+	if tab != nil {
+		tab.end(pass, live)
+	}
 	if m.below && w.name == nil {
 		return w.yieldCount(up, s.n, live)
 	}

@@ -1,5 +1,7 @@
 package datamodel
 
+// Reading: values, names, what is left out, extensions.
+
 import (
 	"context"
 	"errors"

@@ -1,11 +1,10 @@
 package datamodel
 
+// Transactions: what they refuse, what they show, what they leave.
+
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
 	"testing"
 )
 
@@ -325,49 +324,6 @@ func TestUniqueKeysHonourEnable(t *testing.T) {
 	}
 }
 
-func TestAliases(t *testing.T) {
-	r := newRouter()
-	tree := r.tree(t)
-	if err := set(t, tree, "Device.Port.1.Alias", "a", "Device.Port.2.Alias", "b"); err != nil {
-		t.Fatal(err)
-	}
-	wants(t, set(t, tree, "Device.Port.3.Alias", "a"), map[string]error{"Device.Port.3.Alias": ErrValue})
-	wants(t, set(t, tree, "Device.Port.1.Alias", "cpe-3"), map[string]error{"Device.Port.1.Alias": ErrValue})
-	if err := set(t, tree, "Device.Port.1.Alias", "b", "Device.Port.2.Alias", "a"); err != nil {
-		t.Errorf("a swap: %v", err)
-	}
-	equal(t, "swapped", values(t, tree.Reader(ReadOptions{}), "Device.Port.*.Alias"), []string{"Device.Port.1.Alias=b", "Device.Port.2.Alias=a", "Device.Port.3.Alias=cpe-3"})
-	if err := set(t, tree, "Device.Port.2.Alias", "cpe-2"); err != nil {
-		t.Errorf("back to the default: %v", err)
-	}
-	r.prepareErr = nil
-	r.commitErr = errors.New("no")
-	if err := set(t, tree, "Device.Port.3.Alias", "z", "Device.Port.3.MTU", "1400"); err == nil {
-		t.Error("no error")
-	}
-	if got := get(t, tree, "Device.Port.3.Alias"); got != "cpe-3" {
-		t.Errorf("rolled back to %s", got)
-	}
-}
-
-func TestAutoCreate(t *testing.T) {
-	tree := newRouter().tree(t)
-	if err := set(t, tree, "Device.Rule.[web].Label", "x"); !errors.Is(err, ErrNoName) {
-		t.Errorf("without AutoCreate: %v", err)
-	}
-	tx := begin(t, tree)
-	defer tx.Abort()
-	tx.AutoCreate = true
-	if err := tx.Set(t.Context(), assign("Device.Rule.[web].Label", "x", "Device.Rule.[web].ExternalPort", "8", "Device.Rule.[ssh].Label", "y")...); err != nil {
-		t.Fatal(err)
-	}
-	wants(t, tx.Set(t.Context(), assign("Device.Port.[new].MTU", "1500")...), map[string]error{"Device.Port.[new].MTU": ErrDenied})
-	if _, err := tx.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	equal(t, "made", values(t, tree.Reader(ReadOptions{Aliases: true}), "Device.Rule.*.Label"), []string{"Device.Rule.[web].Label=x", "Device.Rule.[ssh].Label=y"})
-}
-
 func TestRekeyKeepsTheNumber(t *testing.T) {
 	r := newRouter()
 	tree := r.tree(t)
@@ -382,143 +338,4 @@ func TestRekeyKeepsTheNumber(t *testing.T) {
 		t.Errorf("%+v %s", a, got)
 	}
 	wants(t, set(t, tree, a.Path+"IPAddress", "192.0.2.1"), map[string]error{a.Path + "IPAddress": ErrValue})
-}
-
-func TestChildrenAreDeletedFirst(t *testing.T) {
-	type row struct{ v string }
-	var log []string
-	params := []Param[row]{{Name: "V", At: func(r *row) any { return &r.v }, Access: ReadWrite}}
-	keys := func(prefix string, n int) *Kept[row] {
-		k := NewKept("k", params, nil)
-		k.loaded = true
-		for i := range n {
-			at := []Key{"p"}
-			if prefix != "" {
-				at = append(at, fmt.Sprint(prefix, i))
-			}
-			k.rows = append(k.rows, keptRow[row]{at, row{"v"}})
-		}
-		return k
-	}
-	source := func(name string, k *Kept[row]) Source[row] {
-		return Source[row]{Rows: k.Rows, Load: k.Load, New: k.New, Stage: func(ctx context.Context, tx *Tx, at []Key, c Change[row]) error {
-			if c.New == nil && c.Old.v == "v" {
-				log = append(log, name+strings.Join(at, "/"))
-			}
-			return k.Stage(ctx, tx, at, c)
-		}}
-	}
-	tree, _ := New(Options{})
-	single := Source[row]{Rows: One(func(context.Context, []Key) (row, error) { return row{"v"}, nil }), Stage: func(_ context.Context, _ *Tx, at []Key, c Change[row]) error {
-		log = append(log, "single "+strings.Join(at, "/"))
-		return nil
-	}}
-	kids := keys("c", 2)
-	if _, err := tree.Add(Define("Device.A.{i}.", params, source("A ", keys("", 1))), Define("Device.A.{i}.S.", params, single),
-		Define("Device.A.{i}.S.B.{i}.", params, source("B ", kids))); err != nil {
-		t.Fatal(err)
-	}
-	tx := begin(t, tree)
-	if err := tx.Set(t.Context(), assign("Device.A.1.S.B.2.V", "changed")...); err != nil {
-		t.Fatal(err)
-	}
-	if err := tx.Delete(t.Context(), "Device.A.1."); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	equal(t, "order", log, []string{"B p/c0", "B p/c1", "single p", "A p"})
-	if len(kids.rows) != 0 {
-		t.Errorf("children left: %v", kids.rows)
-	}
-	// What hangs below a row that was just added reads as its default.
-	tx = begin(t, tree)
-	a, err := tx.Add(t.Context(), "Device.A.")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := tx.Add(t.Context(), a.Path+"S.B.")
-	if err != nil {
-		t.Fatal(err)
-	}
-	equal(t, "below a new row", values(t, tx.Reader(ReadOptions{}), a.Path), []string{a.Path + "V=", a.Path + "S.V=", c.Path + "V=", a.Path + "S.BNumberOfEntries=1"})
-	if err := tx.Delete(t.Context(), a.Path); err != nil {
-		t.Fatal(err)
-	}
-	if len(tx.order) != 0 {
-		t.Errorf("added and deleted leaves %d edits", len(tx.order))
-	}
-	tx.Abort()
-}
-
-func TestJournal(t *testing.T) {
-	r := newRouter()
-	tree := r.tree(t)
-	r.commitErr, r.rollbackErr = errors.New("power is failing"), errors.New("still failing")
-	if err := set(t, tree, "Device.Box.Name", "x"); !errors.Is(err, r.commitErr) {
-		t.Fatal(err)
-	}
-	if len(r.journal.data) == 0 {
-		t.Fatal("a rollback that failed leaves no journal")
-	}
-	var undone []string
-	undo := map[string]func(context.Context, []byte) error{"batch": func(_ context.Context, data []byte) error {
-		undone = append(undone, string(data))
-		return nil
-	}}
-	again, err := New(Options{Journal: r.journal})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := again.Recover(t.Context(), undo); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !slices.Equal(undone, []string{"how to undo\n\x00"}) {
-		t.Errorf("undone %q", undone)
-	}
-	r.journal.data = []byte("nobody AAAA==\nbatch !\nbatch =\n")
-	undo["batch"] = func(context.Context, []byte) error { return errors.New("no") }
-	if err := again.Recover(t.Context(), undo); err == nil || len(r.journal.data) == 0 {
-		t.Error("an undo that failed is not tried again")
-	}
-}
-
-func TestJournalOnlyWhereItHelps(t *testing.T) {
-	r := newRouter()
-	tree := r.tree(t)
-	add(t, tree, "Device.Rule.")
-	if r.journal.saves != 0 {
-		t.Errorf("%d writes for one atomic file", r.journal.saves)
-	}
-	if err := set(t, tree, "Device.Rule.1.Label", "x", "Device.Box.Name", "x"); err != nil {
-		t.Fatal(err)
-	}
-	if r.journal.saves != 2 || len(r.journal.data) != 0 {
-		t.Errorf("%d writes, left %q", r.journal.saves, r.journal.data)
-	}
-}
-
-func TestFullDisk(t *testing.T) {
-	full := errors.New("no space left on device")
-	for what, m := range map[string]func(*router) *memory{"numbers": func(r *router) *memory { return r.numbers }, "rules": func(r *router) *memory { return r.rulesFile }} {
-		r := newRouter()
-		tree := r.tree(t)
-		values(t, tree.Reader(ReadOptions{}), "")
-		m(r).fail = full
-		tx := begin(t, tree)
-		if _, err := tx.Add(t.Context(), "Device.Rule."); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := tx.Commit(t.Context()); !errors.Is(err, full) {
-			t.Errorf("%s: %v", what, err)
-		}
-		m(r).fail = nil
-		equal(t, what, values(t, tree.Reader(ReadOptions{}), "Device.Rule."), nil)
-		if a := add(t, tree, "Device.Rule."); a.Number != 2 {
-			t.Errorf("%s: number %d", what, a.Number)
-		}
-	}
 }

@@ -1,5 +1,7 @@
 package datamodel
 
+// Values, checks, patterns and paths, with fuzz targets.
+
 import (
 	"math"
 	"reflect"
@@ -10,21 +12,19 @@ import (
 	"time"
 )
 
-func TestParseAndFormat(t *testing.T) {
-	utc := func(s string) time.Time {
-		v, err := time.Parse(time.RFC3339Nano, s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v.UTC()
-	}
-	for _, tt := range []struct {
-		p    any
-		typ  Type
-		text string
-		want any    // nil: refused
-		out  string // "" when it is the text
-	}{
+// A parseCase is a text, what it is read as (nil: refused), and how that is
+// printed where it is not the same text.
+type parseCase struct {
+	p    any
+	typ  Type
+	text string
+	want any
+	out  string
+}
+
+func parseCases(utc func(string) time.Time) []parseCase {
+	return []parseCase{
+
 		{new(bool), Boolean, "1", true, "true"},
 		{new(bool), Boolean, "0", false, "false"},
 		{new(bool), Boolean, "True", true, "true"},
@@ -66,7 +66,18 @@ func TestParseAndFormat(t *testing.T) {
 		{new([]string), String, "%20a%20", []string{" a "}, ""},
 		{new([]string), String, "", []string(nil), ""},
 		{new([]string), String, "a,,b", []string{"a", "", "b"}, ""},
-	} {
+	}
+}
+
+func TestParseAndFormat(t *testing.T) {
+	utc := func(s string) time.Time {
+		v, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.UTC()
+	}
+	for _, tt := range parseCases(utc) {
 		err := parse(tt.p, tt.typ, tt.text)
 		if tt.want == nil {
 			if err == nil {

@@ -1,5 +1,7 @@
 package dmtest
 
+// The checks pass what is right, and find each thing that is wrong.
+
 import (
 	"context"
 	"fmt"

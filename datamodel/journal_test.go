@@ -1,0 +1,81 @@
+package datamodel
+
+// Crashes and full disks in the middle of a commit.
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+)
+
+func TestJournal(t *testing.T) {
+	r := newRouter()
+	tree := r.tree(t)
+	r.commitErr, r.rollbackErr = errors.New("power is failing"), errors.New("still failing")
+	if err := set(t, tree, "Device.Box.Name", "x"); !errors.Is(err, r.commitErr) {
+		t.Fatal(err)
+	}
+	if len(r.journal.data) == 0 {
+		t.Fatal("a rollback that failed leaves no journal")
+	}
+	var undone []string
+	undo := map[string]func(context.Context, []byte) error{"batch": func(_ context.Context, data []byte) error {
+		undone = append(undone, string(data))
+		return nil
+	}}
+	again, err := New(Options{Journal: r.journal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := again.Recover(t.Context(), undo); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(undone, []string{"how to undo\n\x00"}) {
+		t.Errorf("undone %q", undone)
+	}
+	r.journal.data = []byte("nobody AAAA==\nbatch !\nbatch =\n")
+	undo["batch"] = func(context.Context, []byte) error { return errors.New("no") }
+	if err := again.Recover(t.Context(), undo); err == nil || len(r.journal.data) == 0 {
+		t.Error("an undo that failed is not tried again")
+	}
+}
+
+func TestJournalOnlyWhereItHelps(t *testing.T) {
+	r := newRouter()
+	tree := r.tree(t)
+	add(t, tree, "Device.Rule.")
+	if r.journal.saves != 0 {
+		t.Errorf("%d writes for one atomic file", r.journal.saves)
+	}
+	if err := set(t, tree, "Device.Rule.1.Label", "x", "Device.Box.Name", "x"); err != nil {
+		t.Fatal(err)
+	}
+	if r.journal.saves != 2 || len(r.journal.data) != 0 {
+		t.Errorf("%d writes, left %q", r.journal.saves, r.journal.data)
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	full := errors.New("no space left on device")
+	for what, m := range map[string]func(*router) *memory{"numbers": func(r *router) *memory { return r.numbers }, "rules": func(r *router) *memory { return r.rulesFile }} {
+		r := newRouter()
+		tree := r.tree(t)
+		values(t, tree.Reader(ReadOptions{}), "")
+		m(r).fail = full
+		tx := begin(t, tree)
+		if _, err := tx.Add(t.Context(), "Device.Rule."); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Commit(t.Context()); !errors.Is(err, full) {
+			t.Errorf("%s: %v", what, err)
+		}
+		m(r).fail = nil
+		equal(t, what, values(t, tree.Reader(ReadOptions{}), "Device.Rule."), nil)
+		if a := add(t, tree, "Device.Rule."); a.Number != 2 {
+			t.Errorf("%s: number %d", what, a.Number)
+		}
+	}
+}
