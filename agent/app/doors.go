@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -131,11 +130,15 @@ func (a *Agent) listening(port uint16, path string) {
 }
 
 func portOf(addr net.Addr) uint16 {
-	ap, err := netip.ParseAddrPort(addr.String())
+	_, port, err := net.SplitHostPort(addr.String())
 	if err != nil {
 		return 0
 	}
-	return ap.Port()
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return 0
+	}
+	return uint16(n)
 }
 
 // listen binds to all addresses, of one interface when the settings name it.

@@ -29,7 +29,7 @@ type sessions struct {
 // reading the whole tree of a large router on a slow CPU takes a while.
 const sessionTimeout = 60 * time.Second
 
-// Run implements [core.Runner]. Core logs how it ends.
+// Run implements [core.Runner]. Core and cwmp log how it goes.
 func (s *sessions) Run(ctx context.Context, o core.Order, informed func()) core.Result {
 	log := s.agent.log.With("component", "cwmp")
 	report, err := s.run(ctx, o, informed, log)
@@ -39,8 +39,6 @@ func (s *sessions) Run(ctx context.Context, o core.Order, informed func()) core.
 		result.RetryAfter = refused.RetryAfter
 	}
 	s.remember(o.URL, report)
-	log.Debug("session", "session", o.ID, "informed", report.Informed, "version", report.Version,
-		"calls", report.Calls, "requests", report.Requests, "took", report.Duration.Round(time.Millisecond))
 	if err == nil {
 		poke(s.agent.good)
 	}
