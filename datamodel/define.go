@@ -136,8 +136,10 @@ func (d *decl[T]) keys(ctx context.Context, parent []Key) iter.Seq2[Key, error] 
 }
 
 func (d *decl[T]) load(ctx context.Context, at []Key) (any, error) {
-	v, err := d.src.Load(ctx, at)
-	return &v, err
+	v := new(T)
+	var err error
+	*v, err = d.src.Load(ctx, at)
+	return v, err
 }
 
 func (d *decl[T]) fresh(ctx context.Context, parent []Key) (Key, any, error) {
@@ -180,26 +182,30 @@ func change[T any](old, new any, set func(string) bool) Change[T] {
 // declaration is malformed: that is a mistake of a programmer, which the first
 // test that builds the tree finds.
 func Define[T any](path string, params []Param[T], src Source[T]) Object {
-	var zero T
-	d := &decl[T]{params, src}
-	o := &object{
-		path: path, kinds: make([]kind, len(params)), table: strings.HasSuffix(path, ".{i}."),
-		volatile: src.Volatile, extends: src.Extends, canStage: src.Stage != nil,
-		canLoad: src.Load != nil, canKeys: src.Keys != nil, canRows: src.Rows != nil, alias: -1, enable: -1,
-		rename: src.Rename, unique: src.Unique, topics: src.Topics, rows: d,
-	}
-	o.canAdd = o.table && src.New != nil && !(src.Extends && src.Rows == nil)
-	if src.Rows == nil && !(src.Extends && src.Load != nil) {
+	return define(&decl[T]{params, src}, len(params), object{
+		path: path, volatile: src.Volatile, extends: src.Extends, canAdd: src.New != nil, canStage: src.Stage != nil,
+		canLoad: src.Load != nil, canKeys: src.Keys != nil, canRows: src.Rows != nil,
+		rename: src.Rename, unique: src.Unique, topics: src.Topics,
+	}, src.ReadOnly, src.Without, src.Clone != nil)
+}
+
+// define is what Define does whatever the row type is.
+func define(rows typed, params int, o object, readOnly, without []string, clones bool) Object {
+	o.rows, o.kinds, o.table = rows, make([]kind, params), strings.HasSuffix(o.path, ".{i}.")
+	o.alias, o.enable = -1, -1
+	o.canAdd = o.canAdd && o.table && o.canRows
+	if !o.canRows && !(o.extends && o.canLoad) {
 		o.broken("has no Rows")
 	}
-	for i := range params {
-		o.kinds[i].typ, o.kinds[i].list = typeOf(params[i].At(&zero))
+	zero := rows.zero()
+	for i := range o.kinds {
+		o.kinds[i].typ, o.kinds[i].list = typeOf(rows.at(zero, i))
 	}
-	o.finish(src.ReadOnly, src.Without)
-	if o.canStage && src.Clone == nil && points(reflect.TypeFor[T](), 0) {
+	o.finish(readOnly, without)
+	if o.canStage && !clones && points(reflect.TypeOf(zero).Elem(), 0) {
 		o.broken("is writable, its rows hold maps or pointers, and it has no Clone")
 	}
-	return Object{o}
+	return Object{&o}
 }
 
 func (o *object) broken(format string, args ...any) {

@@ -17,6 +17,7 @@ const (
 	deadVolatile   = 64
 	deadPersistent = 256
 	maxVolatile    = 16384 // rows of one volatile table whose numbers are remembered at all
+	maxDropped     = 64    // rows deleted under a walk that are told from new ones
 	maxRecent      = 256   // keys of a volatile table that were lately asked for by number
 )
 
@@ -44,6 +45,8 @@ type numTable struct {
 	byHash map[uint64]given
 	byNum  map[uint32]Key
 	alias  map[Key]string // only those that somebody wrote
+
+	dropped map[Key]uint32 // rows that were deleted, and the last pass that had begun then
 }
 
 type given struct {
@@ -92,6 +95,13 @@ func (a *numbers) tableLocked(template string, parent []Key, volatile bool) *num
 	return t
 }
 
+// known returns the table of n below parent, nil when it never had a row.
+func (a *numbers) known(n *node, parent []Key) *numTable {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.tables[rowID(n.path, parent)]
+}
+
 func (t *numTable) get(key Key) (given, bool) {
 	if t.volatile {
 		g, ok := t.byHash[maphash.String(t.all.seed, key)]
@@ -134,13 +144,17 @@ func (t *numTable) begin() (pass uint32) {
 }
 
 // number returns the number of key, giving it one if it has none, and notes
-// that the pass has met it; pass 0 notes nothing.
+// that the pass has met it; pass 0 notes nothing. It returns 0 for a row that
+// was deleted while the pass was under way.
 func (t *numTable) number(key Key, pass uint32) uint32 {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
 	g, ok := t.get(key)
 	switch {
+	case !ok && pass > 0 && pass <= t.dropped[key]:
+		return 0
 	case !ok:
+		delete(t.dropped, key)
 		t.last++
 		g = given{t.last, pass}
 		t.all.dirty = t.all.dirty || !t.volatile
@@ -291,6 +305,10 @@ func (t *numTable) drop(key Key) {
 	defer t.all.mu.Unlock()
 	t.forget(key)
 	t.dropOrphans()
+	if t.dropped == nil || len(t.dropped) >= maxDropped {
+		t.dropped = make(map[Key]uint32)
+	}
+	t.dropped[key] = t.walk
 }
 
 // aliasOf returns the alias of key; "" when nobody wrote one.

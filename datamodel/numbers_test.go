@@ -98,6 +98,19 @@ func TestVolatileCap(t *testing.T) {
 	}
 }
 
+func TestDeletedUnderAWalk(t *testing.T) {
+	tab := newNumbers().table(&node{path: "Device.R.{i}."}, nil)
+	old := tab.begin()
+	tab.number("a", old)
+	tab.drop("a")
+	if n := tab.number("a", old); n != 0 || tab.last != 1 {
+		t.Errorf("a walk that began before a row was deleted numbers it %d", n)
+	}
+	if n := tab.number("a", tab.begin()); n != 2 {
+		t.Errorf("a row that came back later has the number %d", n)
+	}
+}
+
 func TestPersistentTablesForgetTheDead(t *testing.T) {
 	r := newRouter()
 	tree := r.tree(t)

@@ -105,8 +105,8 @@ func nextSeg(text string) (s seg, after string, err error) {
 	return s, after, nil
 }
 
-// checkAlias: at most 64 characters, beginning with a letter or a digit (we are more
-// lenient here than TR-106), without brackets or control characters.
+// checkAlias: 1 to 64 characters, without brackets or control characters.
+// TR-069 3.6.1 wants a letter first; we take what the ACS finds good.
 func checkAlias(a string) error {
 	if a == "" || len(a) > 4*maxAlias {
 		return fmt.Errorf("an alias has 1 to %d characters", maxAlias)

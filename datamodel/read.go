@@ -374,28 +374,40 @@ func (w *walker) table(up, s *spot, want []seg, m mood) error {
 		rm.below = m.below
 	}
 	rows := w.name == nil && (len(rest) == 0 || s.n.obj.wants(rest, w.partial))
-	var tab *numTable // made for the first row: most tables below a thousand rows are empty
-	pass, live := uint32(0), 0
-	err := w.each(w.ctx, s.n, s.at, s.fresh, rows, func(key Key, row any) error {
-		if live++; tab == nil {
-			tab = w.t.numbers.table(s.n, s.at)
-			pass = tab.begin()
-		}
-		at := append(s.at[:len(s.at):len(s.at)], key)
-		row2 := &spot{n: s.n, at: at, row: row, isRow: true, fresh: s.fresh}
-		w.numberRow(row2, tab, s.prefix, pass)
-		return w.object(row2, rest, rm)
-	})
+	live, err := w.tableRows(s, rows, func(row *spot) error { return w.object(row, rest, rm) })
 	if err != nil {
 		return w.failed(s.prefix, err, m.soft)
-	}
-	if tab != nil {
-		tab.end(pass, live)
 	}
 	if m.below && w.name == nil {
 		return w.yieldCount(up, s.n, live)
 	}
 	return nil
+}
+
+// tableRows calls f with each row of table s, numbered, and counts them.
+// Numbers are kept for tables with rows only: most of those below a thousand
+// rows are empty.
+func (w *walker) tableRows(s *spot, rows bool, f func(*spot) error) (live int, err error) {
+	tab, pass := w.t.numbers.known(s.n, s.at), uint32(0)
+	if tab != nil {
+		pass = tab.begin()
+	}
+	err = w.each(w.ctx, s.n, s.at, s.fresh, rows, func(key Key, row any) error {
+		if tab == nil {
+			tab = w.t.numbers.table(s.n, s.at)
+			pass = tab.begin()
+		}
+		one := &spot{n: s.n, at: append(s.at[:len(s.at):len(s.at)], key), row: row, isRow: true, fresh: s.fresh}
+		if w.numberRow(one, tab, s.prefix, pass); one.num == 0 {
+			return nil
+		}
+		live++
+		return f(one)
+	})
+	if err == nil && tab != nil {
+		tab.end(pass, live)
+	}
+	return live, err
 }
 
 // numberRow gives the spot of a row its number and its prefix.
