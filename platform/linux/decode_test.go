@@ -359,3 +359,57 @@ func TestTracker(t *testing.T) {
 
 // attr makes an attribute of bytes.
 func attr(kind int, value ...byte) *nl.RtAttr { return nl.NewRtAttr(kind, value) }
+
+// TestHear: what a datagram of the kernel hints at, and what the watch learns
+// of links that nobody reads meanwhile.
+func TestHear(t *testing.T) {
+	b := &backend{track: newTracker(), deaf: time.Hour}
+	var got []platform.Event
+	e := &ear{backend: b, names: map[int32]string{4: "br0"}, report: func(ev platform.Event) { got = append(got, ev) },
+		rejoin: time.Now()} // does not listen to neighbours: there is no socket
+	oper := func(n byte) *nl.RtAttr { return nl.NewRtAttr(unix.IFLA_OPERSTATE, []byte{n}) }
+	link := func(kind uint16, name string, state byte) []byte {
+		return question(kind, 0, linkMessage(unix.ARPHRD_ETHER, 2, unix.IFF_UP, name, oper(state)))
+	}
+	bridge := nl.NewIfInfomsg(unix.AF_BRIDGE)
+	bridge.Index = 2
+	address := nl.NewIfAddrmsg(unix.AF_INET)
+	address.Index = 4
+	neighbor := slices.Concat([]byte{unix.AF_INET, 0, 0, 0}, nl.Uint32Attr(4), make([]byte, 4))
+	oif := nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(2))
+	dst := nl.NewRtAttr(unix.RTA_DST, []byte{10, 0, 0, 0})
+	eth0 := platform.Event{Topic: platform.LinkChanged, Key: "eth0"}
+	for _, c := range []struct {
+		name string
+		data []byte
+		want []platform.Event
+	}{
+		{"up", link(unix.RTM_NEWLINK, "eth0", operUp), []platform.Event{eth0}},
+		{"down and up at once", slices.Concat(link(unix.RTM_NEWLINK, "eth0", operDown), link(unix.RTM_NEWLINK, "eth0", operUp)), []platform.Event{eth0}},
+		{"bridge port", question(unix.RTM_NEWLINK, 0, bridge.Serialize()), []platform.Event{eth0}},
+		{"address", question(unix.RTM_DELADDR, 0, address.Serialize()), []platform.Event{{Topic: platform.AddressChanged, Key: "br0"}}},
+		{"route", question(unix.RTM_NEWROUTE, 0, routeMessage(unix.AF_INET, 8, 4, unix.RTN_UNICAST, oif, dst)), []platform.Event{{Topic: platform.RouteChanged}}},
+		{"default route", question(unix.RTM_DELROUTE, 0, routeMessage(unix.AF_INET, 0, 4, unix.RTN_UNICAST, oif)),
+			[]platform.Event{{Topic: platform.RouteChanged}, {Topic: platform.LinkChanged}}},
+		{"route of another table", question(unix.RTM_NEWROUTE, 0, routeMessage(unix.AF_INET, 8, 4, unix.RTN_UNICAST, oif, dst, nl.NewRtAttr(unix.RTA_TABLE, nl.Uint32Attr(99)))), nil},
+		{"neighbour", question(unix.RTM_NEWNEIGH, 0, neighbor), []platform.Event{{Topic: platform.NeighborChanged, Key: "br0"}}},
+		{"too short", question(unix.RTM_NEWADDR, 0, []byte{2, 0, 0}), nil},
+	} {
+		got = nil
+		if e.hear(c.data); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+	now := []platform.Link{{Name: "eth0", State: "Up"}}
+	if b.track.see(now, time.Now()); now[0].Changed.IsZero() {
+		t.Error("down and up again left no trace")
+	}
+	e.hear(link(unix.RTM_NEWLINK, "wan", operUp)) // renamed
+	if e.names[2] != "wan" || len(b.track.links) != 1 {
+		t.Errorf("after a new name: %v, %v", e.names, b.track.links)
+	}
+	e.hear(link(unix.RTM_DELLINK, "wan", operDown))
+	if _, there := e.names[2]; there || len(b.track.links) != 0 {
+		t.Errorf("after the end: %v, %v", e.names, b.track.links)
+	}
+}

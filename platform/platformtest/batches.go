@@ -161,7 +161,9 @@ func testBatch(t *testing.T, w world) {
 		t.Errorf("routes that had to go are in %+v", routes)
 	}
 
-	if err := b.Rollback(t.Context()); err != nil {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // undoing is not ended by a session that has ended
+	if err := b.Rollback(ctx); err != nil {
 		t.Fatalf("Rollback: %v", err)
 	}
 	same(t, "after Rollback", before, w.picture(t))
@@ -190,9 +192,7 @@ func testHalfWay(t *testing.T, w world) {
 	if !errors.As(err, &blame) || blame.Item != item {
 		t.Fatalf("Commit says %v, want item %d to fail", err, item)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // undoing is not ended by a session that has ended
-	if err := b.Rollback(ctx); err != nil {
+	if err := b.Rollback(t.Context()); err != nil {
 		t.Fatalf("Rollback: %v", err)
 	}
 	if !slices.ContainsFunc(all(t, w.Addresses.Addresses(t.Context())), func(a platform.Address) bool { return a.Prefix == theirs.Prefix }) {
