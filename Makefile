@@ -35,7 +35,7 @@ cross: ## static binaries for the routers, in dist/
 size: ## what each binary weighs, raw and compressed; what each dependency costs
 	@scripts/size
 
-footprint: build ## memory, wake-ups and flash writes of an idle agent
+footprint: ## memory, wake-ups and flash writes of an idle agent
 	@scripts/footprint
 
 bench: ## Go benchmarks: BENCH=regexp, PKG=./...
