@@ -226,7 +226,7 @@ func TestInformParameter(t *testing.T) {
 		if v, ok := s.Inform.Parameters.Get("Device.Ethernet.Interface.1.Status"); !ok || v != "Up" {
 			t.Errorf("not in the Inform: %v", s.Inform.Parameters)
 		}
-		if err := h.agent.API().Inform(context.Background(), root, "2 PERIODIC"); err != nil {
+		if err := h.agent.API().Inform(context.Background(), root, ""); err != nil {
 			t.Fatal(err)
 		}
 		if s := h.session(3); len(s.Inform.Parameters) != len(forced) {

@@ -115,10 +115,13 @@ func (a *Agent) followNetwork(ctx context.Context) error {
 		if err := a.model.Reapply(ctx, a.tree); err != nil {
 			a.log.Warn("not everything that is configured could be put back", "err", err)
 		}
-		if a.reach.refresh(ctx) {
+		changed, newWay := a.reach.refresh(ctx)
+		if changed {
 			a.hint(tr181.ReachChanged)
 		}
-		a.post(core.NetworkUp{})
+		if newWay {
+			a.post(core.NetworkUp{})
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package app_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -17,11 +16,9 @@ import (
 
 	"gatehouse/agent/api"
 	"gatehouse/agent/app"
-	"gatehouse/internal/store"
 	"gatehouse/internal/store/storetest"
 	"gatehouse/lab/acs"
 	"gatehouse/lab/pipe"
-	"gatehouse/platform"
 	"gatehouse/platform/fake"
 )
 
@@ -333,8 +330,4 @@ func (l *logbook) String() string {
 // has tells whether something was logged.
 func (l *logbook) has(text string) bool { return strings.Contains(l.String(), text) }
 
-var (
-	_ store.FS          = (*storetest.FS)(nil)
-	_ platform.Platform = platform.Platform{}
-	_                   = fmt.Sprint
-)
+type appConfig = app.Config

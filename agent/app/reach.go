@@ -20,6 +20,7 @@ type reach struct {
 
 	mu   sync.Mutex
 	last netip.Addr // our end of the last session
+	way  string     // upstream links that run, and host: how the ACS is reached
 	host netip.Addr // what is told
 	port uint16     // of the connection request server; 0: it does not listen
 	path string     // with its slash
@@ -55,33 +56,42 @@ func (r *reach) session(local net.Addr) {
 	r.host = r.last
 }
 
-// refresh looks anew at the addresses of the device, and reports whether the
-// URL is another one now.
-func (r *reach) refresh(ctx context.Context) (changed bool) {
+// refresh looks anew at the links and addresses of the device. It reports
+// whether the URL is another one now, and whether there is a way to the ACS
+// that was not there before.
+func (r *reach) refresh(ctx context.Context) (changed, newWay bool) {
 	if r.addresses == nil || r.links == nil {
-		return false
+		return false, false
 	}
 	before := r.ConnectionRequestURL()
-	host, ok := r.look(ctx)
+	upstream := map[string]bool{}
+	way := ""
+	for l, err := range r.links.Links(ctx) {
+		if err != nil {
+			return false, false
+		}
+		upstream[l.Name] = l.Upstream
+		if l.Upstream && l.Running {
+			way += l.Name + " "
+		}
+	}
+	host, ok := r.look(ctx, upstream)
 	if !ok {
-		return false // nothing is known: what was true may still be
+		return false, false // nothing is known: what was true may still be
+	}
+	if way != "" {
+		way += host.String()
 	}
 	r.mu.Lock()
-	r.host = host
+	newWay = way != "" && way != r.way
+	r.host, r.way = host, way
 	r.mu.Unlock()
-	return r.ConnectionRequestURL() != before
+	return r.ConnectionRequestURL() != before, newWay
 }
 
 // look finds the address to tell: the last session's if it is still there,
 // else the first usable one of the upstream link, IPv4 before IPv6.
-func (r *reach) look(ctx context.Context) (host netip.Addr, ok bool) {
-	upstream := map[string]bool{}
-	for l, err := range r.links.Links(ctx) {
-		if err != nil {
-			return host, false
-		}
-		upstream[l.Name] = l.Upstream
-	}
+func (r *reach) look(ctx context.Context, upstream map[string]bool) (host netip.Addr, ok bool) {
 	r.mu.Lock()
 	last := r.last
 	r.mu.Unlock()
