@@ -7,7 +7,9 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"gatehouse/agent/core"
 	"gatehouse/agent/notify"
@@ -45,7 +47,7 @@ type Attributes interface {
 	SetAttributes(ctx context.Context, changes []notify.Change) error
 }
 
-// Config is what New needs; every field but Origin must be given.
+// Config is what New needs; every field but Origin and Agent must be given.
 type Config struct {
 	Tree       *datamodel.Tree
 	Attributes Attributes
@@ -236,8 +238,9 @@ func (s *Service) write(ctx context.Context, c Caller, dryRun bool, edit func(*d
 		for _, a := range result.After {
 			actions = append(actions, core.Action{Name: a.Name, Run: a.Run})
 		}
+		// It is done by now, so this cannot refuse it any more.
 		if err := s.Core.Post(ctx, core.After{Actions: actions}); err != nil {
-			return result.Deferred, named(err)
+			s.Log.Error("work for after the session is lost", "err", err)
 		}
 	}
 	s.Written(ctx, paths)
@@ -260,9 +263,16 @@ func (s *Service) GetAttributes(ctx context.Context, c Caller, paths []string) i
 			return
 		}
 		for a, err := range s.Attributes.Attributes(s.Tree.WithMemo(ctx), paths) {
-			if !yield(Attribute(a), named(err)) || err != nil {
+			if err != nil {
+				yield(Attribute{}, named(err))
 				return
 			}
+			if !yield(Attribute(a), nil) {
+				return
+			}
+		}
+		if err := s.Tree.Sync(); err != nil {
+			yield(Attribute{}, named(err))
 		}
 	}
 }
@@ -277,19 +287,38 @@ func (s *Service) SetNotification(ctx context.Context, c Caller, paths []string,
 	for i, p := range paths {
 		changes[i] = notify.Change{Name: p, NotificationChange: true, Notification: notification}
 	}
-	return named(s.Attributes.SetAttributes(ctx, changes))
+	if err := s.Attributes.SetAttributes(ctx, changes); err != nil {
+		return named(err)
+	}
+	s.Log.Info("notification set", "by", c.Name, "paths", paths, "notification", notification)
+	return named(s.Tree.Sync())
 }
 
-// Inform asks for a session. Without an event it is a "2 PERIODIC".
+// Inform asks for a session, with a vendor's event ("X 0011AA Button") or,
+// when event is "", with "2 PERIODIC". The events of the standard are the
+// agent's own to report.
 func (s *Service) Inform(ctx context.Context, c Caller, event string) error {
 	if err := c.may(Act); err != nil {
 		return err
 	}
 	var m core.Inform
 	if event != "" {
+		if !vendorEvent(event) {
+			return Refuse(InvalidArguments, "", `an event is "X <OUI> <text>", such as "X 0011AA Button", of at most 64 characters`)
+		}
 		m.Events = []core.Event{{Code: event}}
 	}
 	return named(s.Core.Ask(ctx, m))
+}
+
+// vendorEvent reports whether code is an event of a vendor (TR-069 3.7.1.5).
+func vendorEvent(code string) bool {
+	oui, text, ok := strings.Cut(strings.TrimPrefix(code, "X "), " ")
+	if !ok || !strings.HasPrefix(code, "X ") || len(oui) != 6 || strings.TrimSpace(text) == "" || len(code) > 64 {
+		return false
+	}
+	return strings.Trim(oui, "0123456789ABCDEF") == "" &&
+		!strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError })
 }
 
 // ReloadConfig reads the configuration file anew and returns what changed.
@@ -298,5 +327,8 @@ func (s *Service) ReloadConfig(ctx context.Context, c Caller) ([]string, error) 
 		return nil, err
 	}
 	changed, err := s.Reload(ctx)
-	return changed, named(err)
+	if err != nil {
+		return nil, Refuse(InvalidValue, "", err.Error())
+	}
+	return changed, nil
 }

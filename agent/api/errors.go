@@ -7,24 +7,25 @@ import (
 	"syscall"
 
 	"gatehouse/agent/core"
+	"gatehouse/agent/notify"
 	"gatehouse/datamodel"
 )
 
 // The names of errors, the same at every door. D-Bus puts
 // "org.gatehouse1.Error." before them.
 const (
-	InvalidName      = "InvalidName"
-	InvalidType      = "InvalidType"
-	InvalidValue     = "InvalidValue"
-	InvalidArguments = "InvalidArguments"
-	NotWritable      = "NotWritable"
-	NotPermitted     = "NotPermitted"
-	Denied           = "Denied"
-	Busy             = "Busy"
-	Full             = "Full"
-	Unavailable      = "Unavailable"
-	Stopping         = "Stopping"
-	Failed           = "Failed"
+	InvalidName      = "InvalidName"      // nothing is called so
+	InvalidType      = "InvalidType"      // the value is of another type
+	InvalidValue     = "InvalidValue"     // out of its limits
+	InvalidArguments = "InvalidArguments" // the call itself makes no sense
+	NotWritable      = "NotWritable"      // this parameter can only be read
+	NotPermitted     = "NotPermitted"     // the caller has not the right
+	Denied           = "Denied"           // this device does not do that, whoever asks
+	Busy             = "Busy"             // try again; or a call from within one's own callback
+	Full             = "Full"             // a table, a queue or the disk is
+	Unavailable      = "Unavailable"      // a source of information does not answer
+	Stopping         = "Stopping"         // the agent is about to end
+	Failed           = "Failed"           // anything else; the log has more
 )
 
 // A Problem is one thing that was wrong.
@@ -54,10 +55,15 @@ func (e *Error) Error() string {
 	return text
 }
 
+// Refuse makes an error of one problem.
+func Refuse(name, path, text string) *Error {
+	return &Error{Problems: []Problem{{Name: name, Path: path, Message: text}}}
+}
+
 // Name is the name of the first problem.
 func (e *Error) Name() string { return e.Problems[0].Name }
 
-var errNotPermitted = &Error{Problems: []Problem{{Name: NotPermitted, Message: "you may not do this: ask as root, or be given the right"}}}
+var errNotPermitted = Refuse(NotPermitted, "", "you may not do this: ask as root, or as the user that the agent runs as")
 
 func (c Caller) may(right Rights) error {
 	if c.Rights&right != right {
@@ -104,18 +110,19 @@ func name(err error) string {
 		return NotWritable
 	case errors.Is(err, datamodel.ErrType):
 		return InvalidType
-	case errors.Is(err, datamodel.ErrArguments):
+	case errors.Is(err, datamodel.ErrArguments), errors.Is(err, core.ErrRange):
 		return InvalidArguments
 	case errors.Is(err, datamodel.ErrResources), errors.Is(err, core.ErrFull),
 		errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return Full
 	case errors.Is(err, datamodel.ErrBusy):
 		return Busy
-	case errors.Is(err, datamodel.ErrDenied), errors.Is(err, core.ErrUnsupported):
+	case errors.Is(err, datamodel.ErrDenied), errors.Is(err, core.ErrUnsupported), errors.Is(err, notify.ErrRejected):
 		return Denied
-	case errors.Is(err, core.ErrStopped), errors.Is(err, context.Canceled):
+	case errors.Is(err, core.ErrStopped), errors.Is(err, notify.ErrStopped), errors.Is(err, context.Canceled):
 		return Stopping
-	case errors.As(err, &missing), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+	case errors.As(err, &missing), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS),
+		errors.Is(err, context.DeadlineExceeded):
 		return Unavailable
 	case errors.Is(err, datamodel.ErrValue):
 		return InvalidValue

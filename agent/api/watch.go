@@ -2,18 +2,24 @@ package api
 
 import (
 	"context"
+	"hash/maphash"
 	"iter"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"gatehouse/datamodel"
 )
 
-// An Update is a parameter that has another value than the last one told, or
-// that came or went with its object.
+// An Update is news of a watch: a parameter with its value, or an instance,
+// whose name ends in a dot, that was added or is gone. What an added instance
+// holds follows; what a gone one held is not told again.
 type Update struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+	Added bool   `json:"added,omitempty"`
 	Gone  bool   `json:"gone,omitempty"`
 }
 
@@ -21,12 +27,18 @@ const (
 	// settle is how long a watch lets hints gather before it looks: a link
 	// that flaps is told as it is, not as it was.
 	settle = 100 * time.Millisecond
-	// maxWatched bounds what one watch remembers.
+	// maxWatched bounds what one watch remembers: names, and eight bytes for
+	// each value.
 	maxWatched = 20_000
+	// maxWatches bounds the watches of all doors together.
+	maxWatches = 1024
+	// maxTopics is from where on hints are not kept apart any more.
+	maxTopics = 32
 )
 
 // A watcher is one Watch call. Hints only say where to look: what cannot be
-// kept apart is remembered as "look at everything".
+// kept apart is remembered as "look at everything". A watcher that is slow
+// misses values in between, never the latest.
 type watcher struct {
 	mu     sync.Mutex
 	topics []datamodel.Topic
@@ -34,15 +46,13 @@ type watcher struct {
 	wake   chan struct{}
 }
 
-const maxTopics = 32
-
 func (w *watcher) hint(topic datamodel.Topic, all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case all || len(w.topics) >= maxTopics:
 		w.all = true
-	case !contains(w.topics, topic):
+	case !slices.Contains(w.topics, topic):
 		w.topics = append(w.topics, topic)
 	}
 	select {
@@ -51,74 +61,12 @@ func (w *watcher) hint(topic datamodel.Topic, all bool) {
 	}
 }
 
-func contains(topics []datamodel.Topic, t datamodel.Topic) bool {
-	for _, have := range topics {
-		if have == t {
-			return true
-		}
-	}
-	return false
-}
-
 func (w *watcher) take() (topics []datamodel.Topic, all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	topics, all = w.topics, w.all
 	w.topics, w.all = nil, false
 	return topics, all
-}
-
-// Hint tells the watches that rows of this topic may have changed. It never
-// blocks.
-func (s *Service) Hint(topic datamodel.Topic) { s.tell(topic, false) }
-
-// Resync tells the watches that anything may have changed.
-func (s *Service) Resync() { s.tell(0, true) }
-
-func (s *Service) tell(topic datamodel.Topic, all bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for w := range s.watchers {
-		w.hint(topic, all)
-	}
-}
-
-// Watch yields the present values below the paths, and then each change,
-// until ctx ends. It reads only when a hint says that something may be new.
-func (s *Service) Watch(ctx context.Context, c Caller, paths []string) iter.Seq2[Update, error] {
-	return func(yield func(Update, error) bool) {
-		if err := c.may(Read); err != nil {
-			yield(Update{}, err)
-			return
-		}
-		w := &watcher{wake: make(chan struct{}, 1)}
-		s.mu.Lock()
-		s.watchers[w] = struct{}{}
-		s.mu.Unlock()
-		defer func() {
-			s.mu.Lock()
-			delete(s.watchers, w)
-			s.mu.Unlock()
-		}()
-
-		last := map[string]string{}
-		for _, p := range paths {
-			if !s.look(ctx, p, last, true, yield) {
-				return
-			}
-		}
-		for w.wait(ctx) {
-			topics, all := w.take()
-			for _, p := range paths {
-				if !all && !s.concerns(p, topics) {
-					continue
-				}
-				if !s.look(ctx, p, last, false, yield) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // wait returns after the next hint and the time to settle; false at the end.
@@ -138,65 +86,201 @@ func (w *watcher) wait(ctx context.Context) bool {
 	}
 }
 
-func (s *Service) concerns(path string, topics []datamodel.Topic) bool {
-	for _, t := range topics {
-		if s.Tree.Concerns(path, t) {
-			return true
-		}
+// Hint tells the watches that rows of this topic may have changed. It never
+// blocks.
+func (s *Service) Hint(topic datamodel.Topic) { s.tell(topic, false) }
+
+// Resync tells the watches that anything may have changed.
+func (s *Service) Resync() { s.tell(0, true) }
+
+func (s *Service) tell(topic datamodel.Topic, all bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for w := range s.watchers {
+		w.hint(topic, all)
 	}
-	return false
 }
 
-// look reads one path and yields what is new since last. Where a source does
-// not answer, nothing is known, and nothing is told.
-func (s *Service) look(ctx context.Context, path string, last map[string]string, first bool, yield func(Update, error) bool) bool {
-	seen := map[string]bool{}
-	unknown := false
-	r := s.Tree.Reader(datamodel.ReadOptions{Unavailable: func(string, error) { unknown = true }})
-	for it, err := range r.Values(s.Tree.WithMemo(ctx), path) {
+func (s *Service) enter() (w *watcher, leave func(), err error) {
+	w = &watcher{wake: make(chan struct{}, 1)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.watchers) >= maxWatches {
+		return nil, nil, Refuse(Full, "", "too many watches")
+	}
+	s.watchers[w] = struct{}{}
+	return w, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.watchers, w)
+	}, nil
+}
+
+// Watch yields the present values at or below the paths, which may hold
+// wildcards, and then each change, until ctx ends. It reads only when a hint
+// says that something may be new: a counter, of which no hint tells, is told
+// along with what one does tell of. A path that names nothing is an error at
+// the start; later it is gone, and may come back.
+func (s *Service) Watch(ctx context.Context, c Caller, paths []string) iter.Seq2[Update, error] {
+	return func(yield func(Update, error) bool) {
+		if err := c.may(Read); err != nil {
+			yield(Update{}, err)
+			return
+		}
+		w, leave, err := s.enter()
 		if err != nil {
-			if first {
-				yield(Update{}, named(err))
-				return false
+			yield(Update{}, err)
+			return
+		}
+		defer leave()
+		v := &view{tree: s.Tree, known: map[string]mark{}, seed: maphash.MakeSeed(), yield: yield, first: true}
+		for i, p := range paths {
+			if !v.look(ctx, i, p) {
+				return
 			}
+		}
+		v.first = false
+		for w.wait(ctx) {
+			topics, all := w.take()
+			for i, p := range paths {
+				if (all || s.concerns(p, topics)) && !v.look(ctx, i, p) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (s *Service) concerns(path string, topics []datamodel.Topic) bool {
+	return slices.ContainsFunc(topics, func(t datamodel.Topic) bool { return s.Tree.Concerns(path, t) })
+}
+
+// A view is what one watch has told.
+type view struct {
+	tree  *datamodel.Tree
+	known map[string]mark // parameters, and instances by their path with its dot
+	seed  maphash.Seed
+	pass  uint32
+	first bool // nothing was told yet: what is there is not "added"
+	yield func(Update, error) bool
+}
+
+// A mark is what is remembered of a name.
+type mark struct {
+	hash uint64 // of the value
+	path int    // the first of the watched paths that has met it, and tells of it
+	pass uint32 // the look that has seen it last
+}
+
+// look reads one path and yields what is new. Where a source does not answer,
+// nothing is known, and nothing is told. It returns false at the end.
+func (v *view) look(ctx context.Context, i int, path string) bool {
+	v.pass++
+	unknown := false
+	r := v.tree.Reader(datamodel.ReadOptions{Unavailable: func(string, error) { unknown = true }})
+	for it, err := range r.Values(v.tree.WithMemo(ctx), path) {
+		if err != nil && v.first {
+			v.yield(Update{}, named(err))
+			return false
+		}
+		if err != nil {
 			unknown = unknown || name(err) != InvalidName
 			break
 		}
-		seen[it.Name] = true
-		was, had := last[it.Name]
-		if had && was == it.Value || it.Access == datamodel.Command {
-			continue
-		}
-		if !had && len(last) >= maxWatched {
-			yield(Update{}, &Error{Problems: []Problem{{Name: Full, Path: path, Message: "too many parameters for one watch"}}})
-			return false
-		}
-		last[it.Name] = it.Value
-		if !yield(Update{Name: it.Name, Value: it.Value}, nil) {
+		if !v.instances(i, it.Name) || !v.value(i, it) {
 			return false
 		}
 	}
 	if unknown {
 		return true
 	}
-	return s.gone(path, last, seen, yield)
+	return v.gone(i)
 }
 
-// gone tells what was below path and is no longer.
-func (s *Service) gone(path string, last map[string]string, seen map[string]bool, yield func(Update, error) bool) bool {
-	for n := range last {
-		if seen[n] || !below(n, path) {
+// see notes that a name is there. told: another path tells of it.
+func (v *view) see(i int, name string) (m mark, had, told, ok bool) {
+	m, had = v.known[name]
+	switch {
+	case had && m.path != i:
+		return m, had, true, true
+	case !had && len(v.known) >= maxWatched:
+		v.yield(Update{}, Refuse(Full, name, "too much for one watch: watch less"))
+		return m, had, false, false
+	}
+	m.path, m.pass = i, v.pass
+	v.known[name] = m
+	return m, had, false, true
+}
+
+// instances sees the instances that name is in.
+func (v *view) instances(i int, name string) bool {
+	for from := 0; ; {
+		n := strings.IndexByte(name[from:], '.')
+		if strings.HasPrefix(name[from:], "[") {
+			n = strings.Index(name[from:], "].") + 1 // an alias may hold a dot
+		}
+		if n <= 0 {
+			return true
+		}
+		part := name[from : from+n]
+		from += n + 1
+		if part == "" || part[0] != '[' && (part[0] < '0' || part[0] > '9') {
 			continue
 		}
-		delete(last, n)
-		if !yield(Update{Name: n, Gone: true}, nil) {
+		row := name[:from]
+		if m, had := v.known[row]; had && m.pass == v.pass {
+			continue
+		}
+		_, had, told, ok := v.see(i, row)
+		if !ok || !had && !told && !v.first && !v.yield(Update{Name: row, Added: true}, nil) {
+			return false
+		}
+	}
+}
+
+// value yields a value that is new.
+func (v *view) value(i int, it datamodel.Item) bool {
+	if it.Access == datamodel.Command {
+		return true // it has none
+	}
+	m, had, told, ok := v.see(i, it.Name)
+	if !ok || told {
+		return ok
+	}
+	h := maphash.String(v.seed, it.Value)
+	if had && m.hash == h {
+		return true
+	}
+	m.hash = h
+	v.known[it.Name] = m
+	return v.yield(Update{Name: it.Name, Value: it.Value}, nil)
+}
+
+// gone forgets what path i had and has no longer. Of an instance only the
+// outermost is told.
+func (v *view) gone(i int) bool {
+	var names []string
+	for n, m := range v.known {
+		if m.path == i && m.pass != v.pass {
+			names = append(names, n)
+		}
+	}
+	if len(names) == 0 {
+		return true
+	}
+	maps.DeleteFunc(v.known, func(_ string, m mark) bool { return m.path == i && m.pass != v.pass })
+	slices.Sort(names)
+	outer := "."
+	for _, n := range names {
+		if strings.HasPrefix(n, outer) {
+			continue
+		}
+		if strings.HasSuffix(n, ".") {
+			outer = n
+		}
+		if !v.yield(Update{Name: n, Gone: true}, nil) {
 			return false
 		}
 	}
 	return true
-}
-
-func below(name, path string) bool {
-	return name == path || path == "" ||
-		path[len(path)-1] == '.' && len(name) > len(path) && name[:len(path)] == path
 }
