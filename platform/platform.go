@@ -152,7 +152,7 @@ type Link struct {
 	Master     string // the bridge it is a port of
 	Parent     string // what a VLAN stands on
 	VLANID     uint16
-	Changed    time.Time // when State last changed; zero: not known
+	Changed    time.Time // when State last changed; zero: not since it was first seen
 	MaxBitRate int32     // Mbit/s of the link as negotiated; 0 not known
 	FullDuplex bool
 	Upstream   bool   // the default route leaves by it
@@ -292,11 +292,17 @@ type Network interface {
 // A NetworkBatch collects changes. Nothing that it holds reaches the system
 // before Commit. What can refuse refuses in Prepare, which changes nothing.
 // Rollback is legal after Prepare and after a failed or a successful Commit.
-// A refusal that concerns one of the changes is an [*ItemError].
+// A refusal that concerns one of the changes is an [*ItemError]; what is not
+// there is [ErrGone] in it. Rollback restores also what the system took along:
+// addresses and routes that went with a link, and does not touch what others
+// have changed meanwhile.
 type NetworkBatch interface {
+	// AddAddress adds an address; one whose Valid is not positive is for ever.
 	AddAddress(a Address) (item int)
 	DeleteAddress(a Address) (item int)
 	AddRoute(r Route) (item int)
+	// DeleteRoute takes a route out by its destination and metric, and by
+	// gateway and link where these are given.
 	DeleteRoute(r Route) (item int)
 	SetLink(name string, enabled bool) (item int)
 	SetMTU(name string, mtu uint32) (item int)
@@ -341,14 +347,16 @@ const (
 )
 
 // An Event is a hint to look again: it carries no values. Key narrows it to
-// one row where the backend knows ("eth0"), "" means any.
+// the rows of one link where the backend knows ("eth0"), "" means any.
 type Event struct {
 	Topic Topic
 	Key   string
 }
 
 // Events reports changes until ctx ends, and returns early only on failure;
-// whoever runs it again must treat that as Resync. report must not block.
+// whoever runs it again must treat that as Resync. report must not block; its
+// calls do not overlap. Hints of neighbours may come half a minute late, the
+// others at once.
 type Events interface {
 	Watch(ctx context.Context, report func(Event)) error
 }

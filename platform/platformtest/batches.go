@@ -34,7 +34,15 @@ func commit(t *testing.T, b platform.NetworkBatch) {
 	}
 }
 
-func testRefusals(t *testing.T, w world) {
+// A refusal is a change that Prepare must not let pass.
+type refusal struct {
+	name string
+	ask  func(platform.NetworkBatch) int
+	is   error // what errors.Is has to find, nil: anything
+}
+
+// refusals are changes that the world of the suite makes impossible.
+func refusals(w world) []refusal {
 	address := func(link, p string) func(platform.NetworkBatch) int {
 		return func(b platform.NetworkBatch) int {
 			return b.AddAddress(platform.Address{Link: link, Prefix: prefix(p)})
@@ -47,11 +55,7 @@ func testRefusals(t *testing.T, w world) {
 		}
 		return func(b platform.NetworkBatch) int { return b.AddRoute(r) }
 	}
-	cases := []struct {
-		name string
-		ask  func(platform.NetworkBatch) int
-		is   error
-	}{
+	return []refusal{
 		{"address on no link", address("nosuch0", "10.3.3.3/24"), platform.ErrGone},
 		{"address exists", address(w.WAN, "192.0.2.2/24"), nil},
 		{"IPv6 address exists with another length", address(w.WAN, "2001:db8::2/48"), nil},
@@ -92,8 +96,11 @@ func testRefusals(t *testing.T, w world) {
 			return b.AddAddress(platform.Address{Link: w.Spare, Prefix: prefix("10.3.3.3/24")})
 		}, nil},
 	}
+}
+
+func testRefusals(t *testing.T, w world) {
 	before := w.picture(t)
-	for _, c := range cases {
+	for _, c := range refusals(w) {
 		t.Run(c.name, func(t *testing.T) {
 			b := w.begin(t)
 			b.AddAddress(platform.Address{Link: w.Spare, Prefix: prefix("10.44.0.1/24")}) // blameless
