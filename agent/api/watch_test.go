@@ -243,13 +243,22 @@ func TestWatchEnds(t *testing.T) {
 // TestWatchBounds: one watch remembers only so much.
 func TestWatchBounds(t *testing.T) {
 	watched(t, func(h *house) {
-		w := h.watch("Device.Hosts.")
-		var hosts []platform.Neighbor
-		for i := range 2500 {
-			hosts = append(hosts, platform.Neighbor{Link: "br-lan", MAC: fmt.Sprintf("00:00:5e:00:%02x:%02x", i>>8, i&255), Active: true,
-				Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})})
+		n := 1
+		params := []datamodel.Param[loop]{{Name: "Go", At: func(l *loop) any { return &l.Go }}}
+		if _, err := h.tree.Add(datamodel.Define("Device.X_TEST_Row.{i}.", params, datamodel.Source[loop]{
+			Volatile: true,
+			Rows: func(context.Context, []datamodel.Key) iter.Seq2[datamodel.Row[loop], error] {
+				return func(yield func(datamodel.Row[loop], error) bool) {
+					for i := 0; i < n && yield(datamodel.Row[loop]{Key: fmt.Sprint(i)}, nil); i++ {
+					}
+				}
+			},
+		})); err != nil {
+			t.Fatal(err)
 		}
-		h.router.SetNeighbor(hosts...)
+		w := h.watch("Device.X_TEST_Row.")
+		n = 20_000
+		h.api.Resync()
 		got := w.news()
 		if last := got[len(got)-1]; !strings.Contains(last, "too much") || len(got) > 20_001 {
 			t.Errorf("%d updates, the last one %q", len(got), last)
