@@ -3,7 +3,9 @@
 //
 // Backends live in sub-packages (linux, openwrt, fake) and must all pass the
 // suite in platformtest. Sequences are streamed: a backend yields a row when
-// it has read it and keeps none.
+// it has read it and keeps none. A sequence ends with the first error that it
+// yields, an [Unavailable] or that of its context; rows that go while it is
+// read are left out. It may be left at any row, and run inside another one.
 package platform
 
 import (
