@@ -141,15 +141,16 @@ func zeroText(t Type) string {
 	return ""
 }
 
+// formatTime keeps the zone: a local time is told with its offset from UTC.
 func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return UnknownTime
 	}
-	t = t.UTC().Truncate(time.Microsecond)
+	t = t.Truncate(time.Microsecond)
 	if t.Nanosecond() == 0 {
-		return t.Format("2006-01-02T15:04:05Z")
+		return t.Format("2006-01-02T15:04:05Z07:00")
 	}
-	return t.Format("2006-01-02T15:04:05.999999Z")
+	return t.Format("2006-01-02T15:04:05.999999Z07:00")
 }
 
 // parse writes text into p, which is not a reference. Blanks around a number,
