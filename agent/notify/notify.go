@@ -273,6 +273,10 @@ func (n *Notifier) Collect(ctx context.Context, first bool) (*Report, error) {
 		})
 		if ctx.Err() == nil {
 			n.report = r
+			// What core was asked to report is this report's now. Were it still
+			// held for asked, a value that is back for a moment, here, would
+			// never be asked for again.
+			clear(n.seen)
 		}
 		return ctx.Err()
 	})

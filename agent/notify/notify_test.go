@@ -50,6 +50,25 @@ func TestBackBeforeTheSession(t *testing.T) {
 	})
 }
 
+// TestBackInTheSession: the value that core was asked to report is back while
+// the Inform is built, and gone again after it: that is news.
+func TestBackInTheSession(t *testing.T) {
+	try(t, &post{}, func(p *post) {
+		p.bootstrap()
+		p.notification(2, eth1)
+		p.tree.set(eth1, "Down")
+		p.Hint(links)
+		p.wait(time.Second, "+")
+		p.tree.set(eth1, "Up")
+		p.session()
+		p.wait(time.Second, "-")
+		p.tree.set(eth1, "Down")
+		p.Hint(links)
+		p.wait(time.Second, "+")
+		p.session(eth1 + "=Down")
+	})
+}
+
 func TestOnlyWhatTheHintConcerns(t *testing.T) {
 	try(t, &post{}, func(p *post) {
 		p.bootstrap()
