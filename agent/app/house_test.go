@@ -50,6 +50,7 @@ type house struct {
 	edit   func(*app.Config) // last word on the agent's configuration
 	wan    string            // where the agent dials from
 	agent  *app.Agent
+	ready  chan *app.Agent // says when it is up
 	reload chan struct{}
 	stop   context.CancelFunc
 	done   chan error
@@ -159,14 +160,14 @@ func (h *house) cfg() app.Config {
 // start starts the agent and returns when it is up.
 func (h *house) start() {
 	h.t.Helper()
-	ready := make(chan *app.Agent, 16)
+	h.ready = make(chan *app.Agent, 16)
 	c := h.cfg()
-	c.Ready = func(a *app.Agent) { ready <- a }
+	c.Ready = func(a *app.Agent) { h.ready <- a }
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- app.Run(ctx, c) }()
 	select {
-	case h.agent = <-ready:
+	case h.agent = <-h.ready:
 		h.stop, h.done = stop, done
 	case err := <-done:
 		stop()
