@@ -22,6 +22,7 @@ type Platform struct {
 	Name      string // "linux", "openwrt", "fake"
 	Identity  Identity
 	System    System
+	TCP       TCP
 	Processes Processes
 	Sensors   Sensors
 	Logs      Logs
@@ -82,6 +83,17 @@ type System interface {
 	BootID(ctx context.Context) (string, error) // another one after each boot
 	Hostname(ctx context.Context) (string, error)
 	Memory(ctx context.Context) (Memory, error)
+}
+
+// TCP reads how the kernel's TCP is set up.
+type TCP interface {
+	TCP(ctx context.Context) (TCPSetup, error)
+}
+
+// TCPSetup is how the kernel's TCP is set up.
+type TCPSetup struct {
+	MaxWindow  uint32 // bytes that it can offer to receive
+	Congestion string // the kernel's name for its congestion control: "cubic"
 }
 
 // A Process is one entry of the process table.

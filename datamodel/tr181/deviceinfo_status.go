@@ -1,4 +1,5 @@
-// Device.DeviceInfo.MemoryStatus., ProcessStatus. and TemperatureStatus.
+// Device.DeviceInfo.MemoryStatus., NetworkProperties., ProcessStatus. and
+// TemperatureStatus.
 
 package tr181
 
@@ -27,6 +28,37 @@ func (m *Model) memoryStatus() datamodel.Object {
 		Rows: datamodel.One(func(ctx context.Context, _ []datamodel.Key) (memoryStatus, error) {
 			mem, err := m.p.System.Memory(ctx)
 			return memoryStatus{kib(mem.Total), kib(mem.Free)}, lacking(err)
+		}),
+	})
+}
+
+// Device.DeviceInfo.NetworkProperties.: the TCP of the kernel.
+type networkProperties struct {
+	maxTCPWindowSize  uint32
+	tcpImplementation []string
+}
+
+var networkPropertiesParams = []datamodel.Param[networkProperties]{
+	{Name: "MaxTCPWindowSize", At: func(n *networkProperties) any { return &n.maxTCPWindowSize }},
+	{Name: "TCPImplementation", At: func(n *networkProperties) any { return &n.tcpImplementation },
+		Check: datamodel.List{Of: datamodel.Enum{"Tahoe", "Reno", "New Reno", "Vegas"}}},
+}
+
+func (m *Model) networkProperties() datamodel.Object {
+	return datamodel.Define("Device.DeviceInfo.NetworkProperties.", networkPropertiesParams, datamodel.Source[networkProperties]{
+		Keys: datamodel.Always,
+		Rows: datamodel.One(func(ctx context.Context, _ []datamodel.Key) (networkProperties, error) {
+			tcp, err := m.p.TCP.TCP(ctx)
+			n := networkProperties{maxTCPWindowSize: tcp.MaxWindow}
+			// The standard's names end in the year 1999; for what has come since,
+			// cubic and bbr, the list stays empty.
+			switch tcp.Congestion {
+			case "reno": // Linux's has always been the new one
+				n.tcpImplementation = []string{"New Reno"}
+			case "vegas":
+				n.tcpImplementation = []string{"Vegas"}
+			}
+			return n, lacking(err)
 		}),
 	})
 }

@@ -115,7 +115,7 @@ func TestOneDumpPerSource(t *testing.T) {
 		fake.Links: 1, fake.Addresses: 1, fake.Neighbors: 1, fake.DNS: 1, fake.Time: 1, fake.Sensors: 1, fake.Logs: 1,
 		fake.Routes:    2, // one for each family
 		fake.Processes: 2, // the table, and the load
-		fake.System:    3, // uptime, host name, memory
+		fake.System:    4, // uptime, host name, memory, TCP
 		fake.IPv6:      3, // the links, and each family as a whole
 		fake.Identity:  0, // the agent knows it
 	} {

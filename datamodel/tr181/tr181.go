@@ -112,6 +112,7 @@ func New(p platform.Platform, a Agent) *Model {
 	}
 	add(true, m.device, m.deviceInfo)
 	add(p.System != nil, m.memoryStatus)
+	add(p.TCP != nil, m.networkProperties)
 	add(p.Processes != nil, m.processStatus, m.process)
 	add(p.Sensors != nil, m.temperatureSensor)
 	add(p.Logs != nil, m.vendorLogFile)

@@ -45,6 +45,11 @@ func (b backend) Memory(ctx context.Context) (platform.Memory, error) {
 	return st.memory, err
 }
 
+func (b backend) TCP(ctx context.Context) (platform.TCPSetup, error) {
+	_, err := b.read(ctx, System)
+	return platform.TCPSetup{MaxWindow: 6 << 20, Congestion: "reno"}, err
+}
+
 func (b backend) Processes(ctx context.Context) iter.Seq2[platform.Process, error] {
 	return stream(ctx, b, Processes, func(s state) []platform.Process { return s.processes }, nil)
 }

@@ -103,7 +103,7 @@ func New() *Router {
 func (r *Router) Platform() platform.Platform {
 	b := backend{r}
 	return platform.Platform{
-		Name: "fake", Identity: b, System: b, Processes: b, Sensors: b, Logs: b, Links: b,
+		Name: "fake", Identity: b, System: b, TCP: b, Processes: b, Sensors: b, Logs: b, Links: b,
 		Addresses: b, Routes: b, Neighbors: b, IPv6: b, Resolver: b, Clock: b,
 		Network: b, Power: b, Events: b,
 	}

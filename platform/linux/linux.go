@@ -60,6 +60,7 @@ func New(o Options) (platform.Platform, error) {
 		Name:      "linux",
 		Identity:  identity{b},
 		System:    system{b.paths},
+		TCP:       system{b.paths},
 		Processes: &processes{paths: b.paths},
 		Logs:      logs{b.paths},
 		Links:     b,

@@ -64,6 +64,24 @@ func (s system) Memory(ctx context.Context) (platform.Memory, error) {
 	return m, nil
 }
 
+// TCP reads the kernel's TCP (tcp(7)): the window is at most the receive buffer.
+func (s system) TCP(ctx context.Context) (platform.TCPSetup, error) {
+	rmem, err := line(ctx, s.paths.ipv4+"/tcp_rmem")
+	if err != nil {
+		return platform.TCPSetup{}, err
+	}
+	fields := strings.Fields(rmem) // minimum, default, maximum
+	if len(fields) != 3 {
+		return platform.TCPSetup{}, &platform.Unavailable{Source: s.paths.ipv4 + "/tcp_rmem", Err: fmt.Errorf("%q", rmem)}
+	}
+	largest, err := strconv.ParseUint(fields[2], 10, 32)
+	if err != nil {
+		return platform.TCPSetup{}, &platform.Unavailable{Source: s.paths.ipv4 + "/tcp_rmem", Err: err}
+	}
+	congestion, err := line(ctx, s.paths.ipv4+"/tcp_congestion_control")
+	return platform.TCPSetup{MaxWindow: uint32(largest), Congestion: congestion}, err
+}
+
 // parseMemory reads /proc/meminfo (proc(5)), which counts in KiB.
 func parseMemory(b []byte) (m platform.Memory, err error) {
 	for l := range bytes.Lines(b) {

@@ -25,6 +25,9 @@ func testMachine(t *testing.T, w world) {
 		if again, _ := w.System.BootID(ctx); err != nil || first == "" || again != first {
 			t.Errorf("BootID: %q, then %q, %v", first, again, err)
 		}
+		if c, err := w.TCP.TCP(ctx); err != nil || c.MaxWindow == 0 || c.Congestion == "" {
+			t.Errorf("TCP: %+v, %v", c, err)
+		}
 		if m, err := w.System.Memory(ctx); err != nil || m.Total == 0 || m.Free > m.Total || m.Available > m.Total {
 			t.Errorf("Memory: %+v, %v", m, err)
 		}
