@@ -37,12 +37,42 @@ func (a *Agent) serveControl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Chmod(path, 0o660); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := a.admitGroup(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		l.Close()
 		return err
 	}
 	s := &control.Server{API: a.api, Who: a.cfg.Who, Log: a.log.With("component", "control")}
 	return s.Serve(ctx, l)
+}
+
+// readersGroup is the group whose members may read through the control socket.
+const readersGroup = "gatehouse"
+
+// admitGroup lets the group through the run directory, which is otherwise its
+// owner's alone, to the socket: not to the files beside it, whose mode is 0600.
+// Without such a group, or without the right to give it anything, nobody but
+// the owner and root gets in.
+func (a *Agent) admitGroup(socket string) error {
+	g, err := user.LookupGroup(readersGroup)
+	if err != nil || os.Geteuid() != 0 {
+		return os.Chmod(socket, 0o600)
+	}
+	gid, err := strconv.Atoi(g.Gid)
+	if err != nil {
+		return fmt.Errorf("group %s: %w", readersGroup, err)
+	}
+	for _, p := range []struct {
+		path string
+		mode os.FileMode
+	}{{socket, 0o660}, {a.cfg.Run, 0o710}} {
+		if err := os.Chown(p.path, -1, gid); err != nil {
+			return err
+		}
+		if err := os.Chmod(p.path, p.mode); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // serveConnectionRequests listens for the ACS as the settings want it, and

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -12,24 +13,40 @@ import (
 
 // Peer tells who stands at the other end of a unix socket, by the word of the
 // kernel: root and whoever runs the agent may do everything, others who can
-// open the socket at all (its group) may read.
+// open the socket at all (its group) may read. Of whom the kernel tells
+// nothing may do nothing.
 func Peer(conn net.Conn) api.Caller {
-	u, ok := conn.(*net.UnixConn)
-	if !ok {
-		return api.Caller{Name: "cli", Rights: 0}
-	}
-	raw, err := u.SyscallConn()
+	uid, err := peerUID(conn)
 	if err != nil {
-		return api.Caller{Name: "cli", Rights: 0}
+		return api.Caller{Name: "unknown"}
 	}
-	var cred *unix.Ucred
-	cerr := raw.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if cerr != nil || err != nil {
-		return api.Caller{Name: "cli", Rights: 0}
-	}
-	c := api.Caller{Name: fmt.Sprintf("cli uid %d", cred.Uid), Rights: api.Read}
-	if cred.Uid == 0 || int(cred.Uid) == os.Geteuid() {
+	return caller(uid, uint32(os.Geteuid()))
+}
+
+func caller(uid, own uint32) api.Caller {
+	c := api.Caller{Name: fmt.Sprintf("uid %d", uid), Rights: api.Read}
+	if uid == 0 || uid == own {
 		c.Rights = api.Everything
 	}
 	return c
+}
+
+func peerUID(conn net.Conn) (uint32, error) {
+	u, ok := conn.(*net.UnixConn)
+	if !ok {
+		return 0, errors.New("not a unix socket")
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var cred *unix.Ucred
+	var sockErr error
+	if err := raw.Control(func(fd uintptr) { cred, sockErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
+		return 0, err
+	}
+	if sockErr != nil {
+		return 0, sockErr
+	}
+	return cred.Uid, nil
 }

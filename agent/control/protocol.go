@@ -1,13 +1,27 @@
 // Package control is the door of the command line: a unix socket on which a
 // request is one line of JSON, and the answer as many lines as it takes, the
-// last one with "end" or "error". It only translates to agent/api.
+// last one with "end" or "error". One connection is one call; a caller that
+// closes its side ends it. The package only translates to agent/api.
 package control
 
-import "gatehouse/agent/api"
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
 
-// maxLine bounds a request and, at the client, one line of an answer. The
-// longest value of a data model is far below it.
-const maxLine = 1 << 20
+	"gatehouse/agent/api"
+)
+
+// Limits of one line, in bytes. Callers that may only read have nothing long to
+// say; a line of an answer holds one value, and the longest of a data model is
+// far below the limit.
+const (
+	maxRequest     = 256 << 10
+	maxReadRequest = 16 << 10
+	maxLine        = 1 << 20
+)
 
 // A Request is one call.
 type Request struct {
@@ -36,4 +50,39 @@ type End struct {
 	Deferred bool     `json:"deferred,omitempty"` // set: in effect once services were reloaded
 	Path     string   `json:"path,omitempty"`     // add: of the new instance
 	Changed  []string `json:"changed,omitempty"`  // reload: the settings that changed
+}
+
+// parse reads a request. One that says something that is not understood is
+// refused as a whole: a misspelt "dryRun" must not become a set.
+func parse(text []byte) (req Request, err error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&req); err != nil {
+		return Request{}, refusal(api.InvalidArguments, "the request is not understood: "+err.Error())
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return Request{}, refusal(api.InvalidArguments, "the request is more than one object")
+	}
+	return req, nil
+}
+
+var errLong = errors.New("the line is too long")
+
+// readLine reads one line of at most limit bytes. It takes memory only for
+// what has arrived.
+func readLine(in *bufio.Reader, limit int) ([]byte, error) {
+	var text []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		if len(text)+len(part) > limit {
+			return nil, errLong
+		}
+		text = append(text, part...)
+		if err == nil {
+			return text, nil
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return nil, err
+		}
+	}
 }

@@ -16,43 +16,72 @@ import (
 )
 
 const (
-	maxConns    = 32               // callers at a time; the next one waits in the kernel's queue
+	maxConns = 64 // callers at a time; the next one waits in the kernel's queue
+	// maxReaders bounds the callers that may only read: whoever they are, they
+	// do not keep out those who administer the router.
+	maxReaders = 24
+	// maxWatches bounds the calls that do not end by themselves.
+	maxWatches = 32
+
 	patience    = 10 * time.Second // for a request to arrive
-	writeWithin = 10 * time.Second // for a line of an answer to be taken
+	writeWithin = 10 * time.Second // for a piece of an answer to be taken
+	piece       = 4 << 10          // bytes of an answer that are written at once
 )
 
-// A Server serves the socket.
+// A Server serves the socket. It must not be copied.
 type Server struct {
 	API *api.Service
 	// Who says who stands at the other end of a connection.
 	Who func(net.Conn) api.Caller
 	Log *slog.Logger
+
+	mu               sync.Mutex
+	readers, watches int
 }
 
 // Serve serves l until ctx ends, closes it, and waits for the calls under way.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { l.Close() })
-	defer stop()
 	var calls sync.WaitGroup
 	defer calls.Wait()
+	calling, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(calling, func() { l.Close() })()
 	slots := make(chan struct{}, maxConns)
 	for {
-		slots <- struct{}{}
+		slots <- struct{}{} // the end of ctx ends the calls, and so frees one
 		conn, err := l.Accept()
-		if err != nil {
-			cancel()
-			if errors.Is(err, net.ErrClosed) && context.Cause(ctx) != nil {
-				return nil
+		if ctx.Err() != nil {
+			if err == nil {
+				conn.Close()
 			}
+			return nil
+		}
+		if err != nil {
+			l.Close()
 			return fmt.Errorf("control socket: %w", err)
 		}
 		calls.Go(func() {
 			defer func() { <-slots }()
-			s.serve(ctx, conn)
+			s.serve(calling, conn)
 		})
 	}
+}
+
+// enter counts a caller; leave must be called when entered.
+func (s *Server) enter(count *int, limit int) (entered bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if *count >= limit {
+		return false
+	}
+	*count++
+	return true
+}
+
+func (s *Server) leave(count *int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*count--
 }
 
 // serve answers the one request of a connection.
@@ -61,72 +90,91 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) {
 	defer cancel()
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	out := newAnswer(conn)
 
+	who, limit := s.Who(conn), maxRequest
+	if who.Rights&api.Write == 0 {
+		limit = maxReadRequest
+		if !s.enter(&s.readers, maxReaders) {
+			out.end(refusal(api.Busy, "too many callers"))
+			return
+		}
+		defer s.leave(&s.readers)
+	}
 	conn.SetReadDeadline(time.Now().Add(patience))
-	in := bufio.NewReader(io.LimitReader(conn, maxLine))
-	text, err := in.ReadBytes('\n')
+	text, err := readLine(bufio.NewReaderSize(conn, 512), limit)
+	if errors.Is(err, errLong) {
+		out.end(refusal(api.InvalidArguments, fmt.Sprintf("a request has %d bytes at most", limit)))
+		return
+	}
 	if err != nil {
 		return // whoever it was has gone, or says nothing
 	}
 	conn.SetReadDeadline(time.Time{})
+	gone := make(chan struct{})
 	go func() { // a caller that hangs up ends the call
+		defer close(gone)
 		io.Copy(io.Discard, conn)
 		cancel()
 	}()
+	defer func() { conn.Close(); <-gone }()
 
-	out := &answer{conn: conn, enc: json.NewEncoder(conn)}
-	out.enc.SetEscapeHTML(false)
-	var req Request
-	if err := json.Unmarshal(text, &req); err != nil {
-		out.line(Line{Error: refusal(api.InvalidArguments, "the request is not JSON: "+err.Error())})
-		return
+	req, err := parse(text)
+	var end End
+	if err == nil {
+		end, err = s.call(ctx, who, req, out)
 	}
-	end, err := s.call(ctx, s.Who(conn), req, out)
-	if ctx.Err() != nil && err == nil {
-		return
+	switch {
+	case err != nil:
+		out.end(err)
+	case ctx.Err() == nil:
+		out.line(Line{End: &end})
+		out.flush()
 	}
-	if err != nil {
-		var e *api.Error
-		if !errors.As(err, &e) {
-			e = refusal(api.Failed, err.Error())
-		}
-		out.line(Line{Error: e})
-		return
-	}
-	out.line(Line{End: &end})
 }
 
-func refusal(name, text string) *api.Error {
-	return &api.Error{Problems: []api.Problem{{Name: name, Message: text}}}
-}
+func refusal(name, text string) *api.Error { return api.Refuse(name, "", text) }
 
-// An answer writes lines to a caller that may be slow, or gone.
+// An answer writes lines to a caller that may be slow, or gone: after the first
+// piece that is not taken in time it writes nothing more.
 type answer struct {
 	conn net.Conn
+	buf  *bufio.Writer
 	enc  *json.Encoder
 }
 
-func (a *answer) line(l Line) bool {
+func newAnswer(conn net.Conn) *answer {
+	a := &answer{conn: conn}
+	a.buf = bufio.NewWriterSize(a, piece)
+	a.enc = json.NewEncoder(a.buf)
+	a.enc.SetEscapeHTML(false)
+	return a
+}
+
+// Write implements io.Writer below the buffer.
+func (a *answer) Write(b []byte) (int, error) {
 	a.conn.SetWriteDeadline(time.Now().Add(writeWithin))
-	return a.enc.Encode(l) == nil
+	return a.conn.Write(b)
+}
+
+// line reports whether there is still somebody to write to.
+func (a *answer) line(l Line) bool { return a.enc.Encode(l) == nil }
+func (a *answer) flush() bool      { return a.buf.Flush() == nil }
+
+// end is the last line of a call that was refused.
+func (a *answer) end(err error) {
+	var e *api.Error
+	if !errors.As(err, &e) {
+		e = refusal(api.Failed, err.Error())
+	}
+	a.line(Line{Error: e})
+	a.flush()
 }
 
 func (s *Server) call(ctx context.Context, c api.Caller, req Request, out *answer) (end End, err error) {
 	switch req.Call {
-	case "get":
-		for v, err := range s.API.Get(ctx, c, req.Paths) {
-			if err != nil || !out.line(Line{Value: &v}) {
-				return end, err
-			}
-		}
-	case "names":
-		for _, p := range req.Paths {
-			for n, err := range s.API.Names(ctx, c, p, req.Next) {
-				if err != nil || !out.line(Line{Name: &n}) {
-					return end, err
-				}
-			}
-		}
+	case "get", "names", "attributes", "watch", "status":
+		return end, s.read(ctx, c, req, out)
 	case "set":
 		end.Deferred, err = s.API.Set(ctx, c, req.Set, req.DryRun)
 	case "add":
@@ -136,35 +184,66 @@ func (s *Server) call(ctx context.Context, c api.Caller, req Request, out *answe
 		end.Path, err = s.API.Add(ctx, c, req.Paths[0], req.Set)
 	case "delete":
 		err = s.API.Delete(ctx, c, req.Paths)
-	case "attributes":
-		for a, err := range s.API.GetAttributes(ctx, c, req.Paths) {
-			if err != nil || !out.line(Line{Attribute: &a}) {
-				return end, err
-			}
-		}
 	case "notify":
 		if req.Notification == nil {
 			return end, refusal(api.InvalidArguments, "notify takes a notification, 0 to 6")
 		}
 		err = s.API.SetNotification(ctx, c, req.Paths, *req.Notification)
-	case "watch":
-		for u, err := range s.API.Watch(ctx, c, req.Paths) {
-			if err != nil || !out.line(Line{Update: &u}) {
-				return end, err
-			}
-		}
-	case "status":
-		st, err := s.API.Status(c)
-		if err == nil {
-			out.line(Line{Status: &st})
-		}
-		return end, err
 	case "inform":
 		err = s.API.Inform(ctx, c, req.Event)
 	case "reload":
 		end.Changed, err = s.API.ReloadConfig(ctx, c)
 	default:
-		return end, refusal(api.InvalidArguments, "no such call: "+req.Call)
+		return end, refusal(api.InvalidArguments, "there is no call "+req.Call)
 	}
 	return end, err
+}
+
+// read answers the calls that tell something.
+func (s *Server) read(ctx context.Context, c api.Caller, req Request, out *answer) error {
+	switch req.Call {
+	case "get":
+		for v, err := range s.API.Get(ctx, c, req.Paths) {
+			if err != nil || !out.line(Line{Value: &v}) {
+				return err
+			}
+		}
+	case "names":
+		for _, p := range req.Paths {
+			for n, err := range s.API.Names(ctx, c, p, req.Next) {
+				if err != nil || !out.line(Line{Name: &n}) {
+					return err
+				}
+			}
+		}
+	case "attributes":
+		for a, err := range s.API.GetAttributes(ctx, c, req.Paths) {
+			if err != nil || !out.line(Line{Attribute: &a}) {
+				return err
+			}
+		}
+	case "watch":
+		return s.watch(ctx, c, req.Paths, out)
+	case "status":
+		st, err := s.API.Status(c)
+		if err == nil {
+			out.line(Line{Status: &st})
+		}
+		return err
+	}
+	return nil
+}
+
+// watch flushes each line: somebody is waiting for it.
+func (s *Server) watch(ctx context.Context, c api.Caller, paths []string, out *answer) error {
+	if !s.enter(&s.watches, maxWatches) {
+		return refusal(api.Busy, "too many watches")
+	}
+	defer s.leave(&s.watches)
+	for u, err := range s.API.Watch(ctx, c, paths) {
+		if err != nil || !out.line(Line{Update: &u}) || !out.flush() {
+			return err
+		}
+	}
+	return nil
 }
