@@ -194,4 +194,3 @@ func refused(err error, name string) bool {
 	var e *api.Error
 	return errors.As(err, &e) && e.Name() == name
 }
-
