@@ -30,6 +30,7 @@ type Agent struct {
 	flash saver
 	run   saver
 
+	brokeOff   bool      // a session failed after its Inform was answered, and none went well since
 	hurry      bool      // something new: do not wait for retryAt
 	urgent     bool      // nor for notBefore
 	retryAt    time.Time // end of the back-off; zero: none

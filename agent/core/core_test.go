@@ -140,6 +140,27 @@ func TestConnectionRequest(t *testing.T) {
 	})
 }
 
+// TestBrokenOff: the ACS answered the Inform, and broke off when it was to say
+// what it wants. Its turn is tried again, without any event (TR-069 3.2.1.1).
+func TestBrokenOff(t *testing.T) {
+	h := &house{answer: func(v visit, n int) core.Result {
+		switch n {
+		case 0:
+			return core.Result{Err: errRefused, Informed: true}
+		case 1:
+			return core.Result{Err: errRefused}
+		}
+		return core.Result{}
+	}}
+	try(t, h, func(h *house) {
+		h.sleep(24 * time.Hour)
+		h.saw("0 1", "", "")
+		if s := h.agent.Status(); s.State != core.Idle || s.RetryCount != 0 {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
 func TestRequestsAfterOutage(t *testing.T) { // field.md row 12
 	h := &house{answer: func(v visit, n int) core.Result { return core.Result{Err: errRefused} }}
 	try(t, h, func(h *house) {

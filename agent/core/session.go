@@ -39,10 +39,12 @@ func (a *Agent) launch() {
 }
 
 // opening returns the earliest time at which a session may begin; zero when
-// none is wanted.
+// none is wanted. A session that broke off is tried again even when all of its
+// events were delivered before that: the ACS had not come to its end (TR-069
+// 3.2.1.1). The Event list is empty then.
 func (a *Agent) opening() time.Time {
 	n, onlyChanges := a.waiting()
-	if n == 0 || !a.talks() {
+	if n == 0 && !a.brokeOff || !a.talks() {
 		return time.Time{}
 	}
 	t := a.now
@@ -185,7 +187,7 @@ func (a *Agent) finishSession(o Order, r Result) {
 		}
 		return
 	}
-	a.r.retry, a.r.notBefore = 0, time.Time{}
+	a.r.retry, a.r.notBefore, a.brokeOff = 0, time.Time{}, false
 	a.quietUntil = a.now.Add(time.Duration(a.set.Throttle) * time.Second)
 	a.status.Succeeded, a.status.LastError = a.wall, ""
 	a.log.Info("session ended", "session", o.ID)
@@ -208,6 +210,7 @@ func (a *Agent) failed(o Order, r Result, err error) {
 	if a.r.retry < math.MaxUint32 {
 		a.r.retry++
 	}
+	a.brokeOff = a.brokeOff || r.Informed
 	a.status.Failures++
 	a.status.LastError = sentence(err)
 	wait := a.backoff(a.r.retry)
