@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -224,11 +225,22 @@ func (h *house) session(n int) *acs.Session {
 
 func (h *house) sessionAt(s *acs.Server, n int) *acs.Session {
 	h.t.Helper()
+	return h.wait(s, fmt.Sprintf("session %d", n), func(s *acs.Session) bool { return s.Number >= n })
+}
+
+// good waits for the first session after the n-th that goes well.
+func (h *house) good(n int) *acs.Session {
+	h.t.Helper()
+	return h.wait(h.acs, "good session", func(s *acs.Session) bool { return s.Number > n && s.Err == nil })
+}
+
+func (h *house) wait(s *acs.Server, what string, want func(*acs.Session) bool) *acs.Session {
+	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
 	defer cancel()
-	got, err := s.WaitSession(ctx, func(s *acs.Session) bool { return s.Number >= n })
+	got, err := s.WaitSession(ctx, want)
 	if err != nil {
-		h.t.Fatalf("no session %d: %v\n%s", n, err, h.log)
+		h.t.Fatalf("no %s: %v", what, err)
 	}
 	synctest.Wait()
 	return got

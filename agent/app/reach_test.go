@@ -57,12 +57,7 @@ func TestConnectionRequestNoRetry(t *testing.T) {
 		h.knock()
 		time.Sleep(time.Second)
 		h.set("Device.DeviceInfo.ProvisioningCode", "news")
-		var good *acs.Session
-		for n := 2; good == nil; n++ {
-			if s := h.session(n); s.Err == nil {
-				good = s
-			}
-		}
+		good := h.good(1)
 		h.wantEvents(good, "4 VALUE CHANGE")
 		if good.Inform.RetryCount != 2 {
 			t.Errorf("RetryCount %d", good.Inform.RetryCount)
