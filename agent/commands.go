@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"strconv"
@@ -15,63 +13,6 @@ import (
 	"gatehouse/agent/control"
 )
 
-// errNoAgent is what a command says when nobody answers.
-type errNoAgent struct{ socket string }
-
-func (e errNoAgent) Error() string {
-	return "no agent answers at " + e.socket + "; start it with `gatehouse run`, or say where it runs with --run DIR"
-}
-
-// report prints why a command failed, one line for each problem, and returns
-// the exit code.
-func report(stderr io.Writer, name string, err error) int {
-	var (
-		wrong   usageError
-		nobody  errNoAgent
-		refused *api.Error
-	)
-	switch {
-	case err == nil, errors.Is(err, context.Canceled):
-		return exitOK
-	case errors.As(err, &wrong):
-		fmt.Fprintf(stderr, "gatehouse %s: %s; `gatehouse %s --help` tells how\n", name, wrong, name)
-		return exitUsage
-	case errors.As(err, &nobody):
-		fmt.Fprintln(stderr, "gatehouse:", err)
-		return exitNotRunning
-	case errors.Is(err, fs.ErrPermission):
-		fmt.Fprintf(stderr, "gatehouse %s: %v; try as root, or as a member of the group that owns the socket\n", name, err)
-		return exitDenied
-	case errors.As(err, &refused):
-		for _, p := range refused.Problems {
-			fmt.Fprintln(stderr, "gatehouse "+name+":", sentence(p))
-		}
-		if refused.Name() == api.NotPermitted {
-			return exitDenied
-		}
-		return exitFailed
-	}
-	fmt.Fprintf(stderr, "gatehouse %s: %v\n", name, err)
-	return exitFailed
-}
-
-// sentence says what a problem was, and what to do about it.
-func sentence(p api.Problem) string {
-	text := printable(p.Message)
-	if p.Path != "" {
-		text = printable(p.Path) + ": " + text
-	}
-	switch p.Name {
-	case api.InvalidName:
-		text += "; `gatehouse names --next PATH.` lists what there is"
-	case api.NotWritable:
-		text += "; `gatehouse names PATH` marks with w what can be written"
-	case api.Busy:
-		text += "; try again"
-	}
-	return text
-}
-
 // call sends one request and hands each line of the answer to f.
 func (c *invocation) call(ctx context.Context, req control.Request, f func(control.Line) error) error {
 	socket := c.dirs.socket()
@@ -80,6 +21,8 @@ func (c *invocation) call(ctx context.Context, req control.Request, f func(contr
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return errNoAgent{socket}
+	case errors.Is(err, fs.ErrPermission):
+		return errNoAccess{socket}
 	case err != nil:
 		return err
 	}
@@ -94,18 +37,32 @@ func (c *invocation) call(ctx context.Context, req control.Request, f func(contr
 	return ctx.Err()
 }
 
-// collect is call for a list that is printed as one table.
+// done is call for a request that is answered by a word.
+func (c *invocation) done(ctx context.Context, req control.Request, word func(*control.End) string) error {
+	return c.call(ctx, req, func(l control.Line) error {
+		if c.out.json {
+			return c.out.object(l.End)
+		}
+		c.out.say(word(l.End))
+		return nil
+	})
+}
+
+// collect is call for a list: a table on a terminal, which is printed when all
+// of it is there, because a column is as wide as its widest cell.
 func (c *invocation) collect(ctx context.Context, req control.Request, row func(control.Line) (object any, cells []string), colors ...string) error {
 	var rows [][]string
 	err := c.call(ctx, req, func(l control.Line) error {
 		object, cells := row(l)
-		if object == nil {
-			return nil
-		}
-		if c.out.json {
+		switch {
+		case object == nil:
+		case c.out.json:
 			return c.out.object(object)
+		case c.out.width == 0:
+			c.out.table([][]string{cells})
+		default:
+			rows = append(rows, cells)
 		}
-		rows = append(rows, cells)
 		return nil
 	})
 	c.out.table(rows, colors...)
@@ -116,19 +73,32 @@ func get(ctx context.Context, c *invocation) error {
 	if len(c.args) == 0 {
 		return usageError("which PATH?")
 	}
-	one := len(c.args) == 1 && !strings.HasSuffix(c.args[0], ".") && c.out.width == 0
-	return c.collect(ctx, control.Request{Call: "get", Paths: c.args}, func(l control.Line) (any, []string) {
+	req := control.Request{Call: "get", Paths: c.args}
+	if one := c.args[0]; len(c.args) == 1 && !strings.HasSuffix(one, ".") && !strings.Contains(one, "*") &&
+		c.out.width == 0 && !c.out.json && !c.options.origin {
+		return c.bare(ctx, req)
+	}
+	return c.collect(ctx, req, func(l control.Line) (any, []string) {
 		v := l.Value
 		switch {
 		case v == nil:
 			return nil, nil
-		case one && !c.options.origin: // a script wants the value and nothing else
-			return v, []string{v.Value}
 		case c.options.origin:
 			return v, []string{v.Name, v.Value, v.Origin}
 		}
 		return v, []string{v.Name, v.Value}
 	}, cyan, "", faint)
+}
+
+// bare prints the value of one parameter as it is: that is what a script
+// wants.
+func (c *invocation) bare(ctx context.Context, req control.Request) error {
+	return c.call(ctx, req, func(l control.Line) error {
+		if l.Value != nil {
+			c.out.say(l.Value.Value)
+		}
+		return nil
+	})
 }
 
 func set(ctx context.Context, c *invocation) error {
@@ -139,18 +109,14 @@ func set(ctx context.Context, c *invocation) error {
 	if len(as) == 0 {
 		return usageError("which PATH=VALUE?")
 	}
-	return c.call(ctx, control.Request{Call: "set", Set: as, DryRun: c.options.dryRun}, func(l control.Line) error {
+	return c.done(ctx, control.Request{Call: "set", Set: as, DryRun: c.options.dryRun}, func(end *control.End) string {
 		switch {
-		case c.out.json:
-			return c.out.object(l.End)
 		case c.options.dryRun:
-			fmt.Fprintln(c.out.out, "could be set; nothing was changed")
-		case l.End.Deferred:
-			fmt.Fprintln(c.out.out, c.out.paint(green, "set")+", in effect as soon as the services were reloaded")
-		default:
-			fmt.Fprintln(c.out.out, c.out.paint(green, "set"))
+			return "could be set; nothing was changed"
+		case end.Deferred:
+			return c.out.paint(green, "set") + ", in effect once the services are reloaded"
 		}
-		return nil
+		return c.out.paint(green, "set")
 	})
 }
 
@@ -178,13 +144,7 @@ func add(ctx context.Context, c *invocation) error {
 	if !strings.HasSuffix(table, ".") {
 		table += "."
 	}
-	return c.call(ctx, control.Request{Call: "add", Paths: []string{table}, Set: as}, func(l control.Line) error {
-		if c.out.json {
-			return c.out.object(l.End)
-		}
-		_, err := fmt.Fprintln(c.out.out, l.End.Path)
-		return err
-	})
+	return c.done(ctx, control.Request{Call: "add", Paths: []string{table}, Set: as}, func(end *control.End) string { return end.Path })
 }
 
 func del(ctx context.Context, c *invocation) error {
@@ -195,13 +155,7 @@ func del(ctx context.Context, c *invocation) error {
 	for i, p := range c.args {
 		paths[i] = strings.TrimSuffix(p, ".") + "."
 	}
-	return c.call(ctx, control.Request{Call: "delete", Paths: paths}, func(l control.Line) error {
-		if c.out.json {
-			return c.out.object(l.End)
-		}
-		_, err := fmt.Fprintln(c.out.out, c.out.paint(green, "deleted"))
-		return err
-	})
+	return c.done(ctx, control.Request{Call: "delete", Paths: paths}, func(*control.End) string { return c.out.paint(green, "deleted") })
 }
 
 func names(ctx context.Context, c *invocation) error {
@@ -226,12 +180,8 @@ func attrs(ctx context.Context, c *invocation) error {
 		return usageError("which PATH?")
 	}
 	if n := c.options.notification; n >= 0 {
-		return c.call(ctx, control.Request{Call: "notify", Paths: c.args, Notification: &n}, func(l control.Line) error {
-			if c.out.json {
-				return c.out.object(l.End)
-			}
-			_, err := fmt.Fprintln(c.out.out, c.out.paint(green, "set"))
-			return err
+		return c.done(ctx, control.Request{Call: "notify", Paths: c.args, Notification: &n}, func(*control.End) string {
+			return c.out.paint(green, "set")
 		})
 	}
 	words := [...]string{"off", "passive", "active", "passive lightweight", "passive, passive lightweight",
@@ -249,53 +199,54 @@ func attrs(ctx context.Context, c *invocation) error {
 	}, cyan, "", "", faint)
 }
 
+// watch ends when somebody interrupts it, which is then what they wanted.
 func watch(ctx context.Context, c *invocation) error {
 	if len(c.args) == 0 {
 		return usageError("which PATH?")
 	}
-	return c.call(ctx, control.Request{Call: "watch", Paths: c.args}, func(l control.Line) error {
+	err := c.call(ctx, control.Request{Call: "watch", Paths: c.args}, func(l control.Line) error {
 		u := l.Update
 		switch {
 		case u == nil:
 			return nil
 		case c.out.json:
-			return c.out.object(u)
+			if err := c.out.object(u); err != nil {
+				return err
+			}
+		case u.Added:
+			c.out.table([][]string{{u.Name, "added"}}, cyan, green)
 		case u.Gone:
 			c.out.table([][]string{{u.Name, "gone"}}, cyan, red)
 		default:
 			c.out.table([][]string{{u.Name, u.Value}}, cyan)
 		}
-		return nil
+		return c.out.flush()
 	})
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 func inform(ctx context.Context, c *invocation) error {
 	if len(c.args) > 1 {
-		return usageError("one EVENT at most; quote it: \"X 0011AA Hot\"")
+		return usageError(`one EVENT at most; quote it: "X 0011AA Button"`)
 	}
 	req := control.Request{Call: "inform"}
 	if len(c.args) == 1 {
 		req.Event = c.args[0]
 	}
-	return c.call(ctx, req, func(l control.Line) error {
-		if c.out.json {
-			return c.out.object(l.End)
-		}
-		_, err := fmt.Fprintln(c.out.out, "a session will start; `gatehouse status` tells how it went")
-		return err
-	})
+	return c.done(ctx, req, func(*control.End) string { return "a session will start; `gatehouse status` tells how it went" })
 }
 
 func reload(ctx context.Context, c *invocation) error {
-	return c.call(ctx, control.Request{Call: "reload"}, func(l control.Line) error {
-		switch {
-		case c.out.json:
-			return c.out.object(l.End)
-		case len(l.End.Changed) == 0:
-			fmt.Fprintln(c.out.out, "read; nothing has changed")
-		default:
-			fmt.Fprintln(c.out.out, "read; changed:", strings.Join(l.End.Changed, ", "))
+	if len(c.args) > 0 {
+		return usageError("reload takes no arguments")
+	}
+	return c.done(ctx, control.Request{Call: "reload"}, func(end *control.End) string {
+		if len(end.Changed) == 0 {
+			return "read; nothing has changed"
 		}
-		return nil
+		return "read; changed: " + strings.Join(end.Changed, ", ")
 	})
 }

@@ -42,16 +42,16 @@ type command struct {
 
 // An invocation is one use of a command.
 type invocation struct {
-	dirs     dirs
-	out      *screen
-	args     []string
-	options  options
-	stderr   io.Writer
-	commands []command
+	dirs    dirs
+	out     *screen
+	args    []string
+	options options
+	stderr  io.Writer
 }
 
 // options are the flags of single commands.
 type options struct {
+	json                 bool
 	next, dryRun, origin bool
 	soap                 bool
 	notification         int
@@ -94,7 +94,15 @@ func main() {
 // execute runs one command line and returns its exit code.
 func execute(ctx context.Context, args []string, stdout *os.File, stderr io.Writer) int {
 	all := commands()
-	if len(args) == 0 || slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
+	switch {
+	case len(args) == 0:
+		usage(stderr, all)
+		return exitUsage
+	case args[0] == "--version" || args[0] == "-version":
+		args = []string{"version"}
+	case args[0] == "help" && len(args) > 1:
+		args = []string{args[1], "--help"}
+	case slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]):
 		usage(stdout, all)
 		return exitOK
 	}
@@ -108,8 +116,7 @@ func execute(ctx context.Context, args []string, stdout *os.File, stderr io.Writ
 		return exitOK
 	}
 	if err == nil {
-		inv.commands = all
-		err = all[i].run(ctx, inv)
+		err = errors.Join(all[i].run(ctx, inv), inv.out.flush())
 	}
 	return report(stderr, args[0], err)
 }
@@ -117,18 +124,10 @@ func execute(ctx context.Context, args []string, stdout *os.File, stderr io.Writ
 // parse reads the flags of a command, before, between and after its arguments.
 func (c command) parse(args []string, stdout *os.File, stderr io.Writer) (*invocation, error) {
 	inv := &invocation{stderr: stderr, options: options{notification: -1}}
-	f := flag.NewFlagSet("gatehouse "+c.name, flag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	inv.dirs.flags(f)
-	asJSON := f.Bool("json", false, "print JSON, one object a line")
-	if c.flags != nil {
-		c.flags(f, inv)
-	}
+	f := c.flagSet(inv)
 	for rest := args; ; {
 		if err := f.Parse(rest); errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintf(stdout, "usage: gatehouse %s [flags] %s\n%s\n\n", c.name, c.args, c.help)
-			f.SetOutput(stdout)
-			f.PrintDefaults()
+			c.usage(stdout, f)
 			return nil, err
 		} else if err != nil {
 			return nil, usageError(err.Error())
@@ -144,14 +143,46 @@ func (c command) parse(args []string, stdout *os.File, stderr io.Writer) (*invoc
 		inv.args = append(inv.args, rest[0])
 		args, rest = rest[1:], rest[1:]
 	}
-	inv.out = newScreen(stdout, *asJSON)
+	inv.out = newScreen(stdout, inv.options.json)
 	return inv, nil
 }
 
-// A usageError is a mistake on the command line.
-type usageError string
+func (c command) flagSet(inv *invocation) *flag.FlagSet {
+	f := flag.NewFlagSet("gatehouse "+c.name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	inv.dirs.flags(f)
+	f.BoolVar(&inv.options.json, "json", false, "print JSON, one object a line")
+	if c.flags != nil {
+		c.flags(f, inv)
+	}
+	return f
+}
 
-func (e usageError) Error() string { return string(e) }
+// usage tells of the flags that mean something to this command; the others are
+// taken so that one set of them does for every command.
+func (c command) usage(w io.Writer, all *flag.FlagSet) {
+	fmt.Fprintf(w, "usage: gatehouse %s [flags] %s\n%s\n\n", c.name, c.args, c.help)
+	shown := flag.NewFlagSet("", flag.ContinueOnError)
+	all.VisitAll(func(f *flag.Flag) {
+		if c.shows(f.Name) {
+			shown.Var(f.Value, f.Name, f.Usage)
+		}
+	})
+	shown.SetOutput(w)
+	shown.PrintDefaults()
+}
+
+func (c command) shows(name string) bool {
+	switch name {
+	case "config", "factory", "state", "root":
+		return c.name == "run"
+	case "json":
+		return c.name != "run" && c.name != "completion"
+	case "run":
+		return c.name != "completion" && c.name != "version"
+	}
+	return true
+}
 
 func usage(w io.Writer, all []command) {
 	fmt.Fprint(w, "Gatehouse, the management agent of this router.\n\nusage: gatehouse COMMAND [flags] [arguments]\n\n")
@@ -170,6 +201,6 @@ func printVersion(_ context.Context, c *invocation) error {
 	if c.out.json {
 		return c.out.object(map[string]string{"version": version})
 	}
-	_, err := fmt.Fprintln(c.out.out, "gatehouse", version)
-	return err
+	c.out.say("gatehouse " + version)
+	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -27,6 +28,11 @@ func daemonFlags(f *flag.FlagSet, c *invocation) {
 func runAgent(ctx context.Context, c *invocation) error {
 	if len(c.args) > 0 {
 		return usageError("run takes no arguments")
+	}
+	for name, path := range map[string]string{"--config": c.dirs.config, "--factory": c.dirs.factory} {
+		if err := readable(path); err != nil {
+			return fmt.Errorf("%s %s: %w", name, path, err)
+		}
 	}
 	// A garbage collector that waits until the heap has doubled costs a router
 	// with 64 MB more than it saves: what lives for long here is small.
@@ -77,6 +83,23 @@ func runAgent(ctx context.Context, c *invocation) error {
 	}
 	cfg.Ready = func(*app.Agent) { log.Info("gatehouse is running", "version", version, "state", c.dirs.state) }
 	return app.Run(ctx, cfg)
+}
+
+// readable sees that a file that somebody named is there: only a file that
+// nobody asked for may be missing.
+func readable(path string) error {
+	if path == "" {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err == nil {
+		return f.Close()
+	}
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
 }
 
 // forward turns signals into one flag.

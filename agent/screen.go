@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"unicode/utf8"
@@ -12,27 +12,29 @@ import (
 )
 
 // A screen is where a command prints: columns and colour for a person on a
-// terminal, plain text in a pipe, JSON when asked.
+// terminal, plain text in a pipe, JSON when asked. What cannot be written
+// shows in the error of flush.
 type screen struct {
-	out   io.Writer
+	out   *bufio.Writer
 	json  bool
 	color bool
 	width int // columns of the terminal, 0 in a pipe
 }
 
 func newScreen(out *os.File, asJSON bool) *screen {
-	s := &screen{out: out, json: asJSON}
+	s := &screen{out: bufio.NewWriter(out), json: asJSON}
 	if ws, err := unix.IoctlGetWinsize(int(out.Fd()), unix.TIOCGWINSZ); err == nil && !asJSON {
-		s.width = int(ws.Col)
+		s.width = max(int(ws.Col), 1) // some terminals do not know
 		s.color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	}
 	return s
 }
 
+func (s *screen) flush() error { return s.out.Flush() }
+
 // The few colours that have a meaning here.
 const (
 	faint  = "2"
-	bold   = "1"
 	red    = "31"
 	green  = "32"
 	yellow = "33"
@@ -53,35 +55,40 @@ func (s *screen) object(v any) error {
 	return enc.Encode(v)
 }
 
+// say prints one line of text.
+func (s *screen) say(text string) { fmt.Fprintln(s.out, text) }
+
 // table prints rows in columns that are as wide as their widest cell. The
 // last column is never padded, and in a pipe a tab stands between two cells.
 func (s *screen) table(rows [][]string, colors ...string) {
 	var width []int
 	for _, r := range rows {
 		for i, c := range r {
-			if i == len(width) {
+			if r[i] = printable(c); i == len(width) {
 				width = append(width, 0)
 			}
-			width[i] = max(width[i], utf8.RuneCountInString(c))
+			width[i] = max(width[i], utf8.RuneCountInString(r[i]))
 		}
 	}
 	for _, r := range rows {
-		var line strings.Builder
+		for len(r) > 1 && s.width > 0 && r[len(r)-1] == "" {
+			r = r[:len(r)-1]
+		}
 		for i, c := range r {
-			text := printable(c)
+			text := c
 			if i < len(colors) && colors[i] != "" {
-				text = s.paint(colors[i], text)
+				text = s.paint(colors[i], c)
 			}
-			line.WriteString(text)
+			s.out.WriteString(text)
 			switch {
 			case i == len(r)-1:
+				s.out.WriteByte('\n')
 			case s.width == 0:
-				line.WriteByte('\t')
+				s.out.WriteByte('\t')
 			default:
-				line.WriteString(strings.Repeat(" ", width[i]-utf8.RuneCountInString(c)+2))
+				s.out.WriteString(strings.Repeat(" ", width[i]-utf8.RuneCountInString(c)+2))
 			}
 		}
-		fmt.Fprintln(s.out, line.String())
 	}
 }
 

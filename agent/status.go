@@ -11,6 +11,9 @@ import (
 )
 
 func status(ctx context.Context, c *invocation) error {
+	if len(c.args) > 0 {
+		return usageError("status takes no arguments")
+	}
 	return c.call(ctx, control.Request{Call: "status"}, func(l control.Line) error {
 		switch {
 		case l.Status == nil:
@@ -50,9 +53,14 @@ func statusRows(s *screen, st *api.Status, now time.Time) [][]string {
 	if len(st.Absent) > 0 {
 		rows = append(rows, []string{"not served here", strings.Join(st.Absent, ", ")})
 	}
-	d := st.Device
+	var device []string
+	for _, part := range []string{"Manufacturer", "OUI", "ProductClass", "SerialNumber"} {
+		if v := st.Device[part]; v != "" {
+			device = append(device, v)
+		}
+	}
 	rows = append(rows,
-		[]string{"device", strings.Join([]string{d["Manufacturer"], d["OUI"], d["ProductClass"], d["SerialNumber"]}, " ")},
+		[]string{"device", dash(strings.Join(device, " "))},
 		[]string{"version", st.Version + " on " + st.Platform},
 	)
 	return rows
