@@ -119,9 +119,15 @@ func (s *Service) Get(ctx context.Context, c Caller, paths []string) iter.Seq2[V
 				}
 			}
 		}
-		if err := s.Tree.Sync(); err != nil {
-			yield(Value{}, named(err))
-		}
+		s.sync()
+	}
+}
+
+// sync puts on disk the numbers of rows that an answer is about to tell. On a
+// disk that cannot be written they hold as long as this process lives.
+func (s *Service) sync() {
+	if err := s.Tree.Sync(); err != nil {
+		s.Log.Warn("the instance numbers in this answer may not survive a restart", "err", err)
 	}
 }
 
@@ -156,9 +162,7 @@ func (s *Service) Names(ctx context.Context, c Caller, path string, next bool) i
 				return
 			}
 		}
-		if err := s.Tree.Sync(); err != nil {
-			yield(Name{}, named(err))
-		}
+		s.sync()
 	}
 }
 
@@ -271,9 +275,7 @@ func (s *Service) GetAttributes(ctx context.Context, c Caller, paths []string) i
 				return
 			}
 		}
-		if err := s.Tree.Sync(); err != nil {
-			yield(Attribute{}, named(err))
-		}
+		s.sync()
 	}
 }
 
@@ -287,11 +289,16 @@ func (s *Service) SetNotification(ctx context.Context, c Caller, paths []string,
 	for i, p := range paths {
 		changes[i] = notify.Change{Name: p, NotificationChange: true, Notification: notification}
 	}
+	// Attributes go by instance numbers: those must not be lost before them.
+	if err := s.Tree.Sync(); err != nil {
+		return named(err)
+	}
 	if err := s.Attributes.SetAttributes(ctx, changes); err != nil {
 		return named(err)
 	}
+	s.sync()
 	s.Log.Info("notification set", "by", c.Name, "paths", paths, "notification", notification)
-	return named(s.Tree.Sync())
+	return nil
 }
 
 // Inform asks for a session, with a vendor's event ("X 0011AA Button") or,

@@ -36,9 +36,7 @@ func (m *Methods) values(ctx context.Context, paths []string) iter.Seq2[cwmp.Par
 				}
 			}
 		}
-		if err := m.Tree.Sync(); err != nil {
-			yield(cwmp.ParameterValue{}, m.late("GetParameterValues", err))
-		}
+		m.sync()
 	}
 }
 
@@ -54,9 +52,16 @@ func (m *Methods) names(ctx context.Context, r cwmp.GetParameterNames) iter.Seq2
 				return
 			}
 		}
-		if err := m.Tree.Sync(); err != nil {
-			yield(cwmp.ParameterInfo{}, m.late(r.Method(), err))
-		}
+		m.sync()
+	}
+}
+
+// sync puts on disk the numbers of rows that an answer is about to tell. On a
+// disk that cannot be written they hold as long as this process lives: an ACS
+// that can read nothing any more cannot help either.
+func (m *Methods) sync() {
+	if err := m.Tree.Sync(); err != nil {
+		m.Log.Warn("the instance numbers in this answer may not survive a restart", "err", err)
 	}
 }
 
@@ -83,9 +88,7 @@ func (m *Methods) attributes(ctx context.Context, r cwmp.GetParameterAttributes)
 				}
 			}
 		}
-		if err := m.Tree.Sync(); err != nil {
-			yield(cwmp.ParameterAttribute{}, m.late(r.Method(), err))
-		}
+		m.sync()
 	}
 }
 

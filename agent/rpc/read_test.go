@@ -226,10 +226,11 @@ func TestNumbersAreKept(t *testing.T) {
 	}
 	h.file("numbers").refuse(errDisk)
 	h.router.EditLink("eth10", func(l *platform.Link) { l.MAC = "00:00:5e:00:53:9a" })
+	if v := h.values("Device.Ethernet."); !slices.ContainsFunc(v, func(p cwmp.ParameterValue) bool { return p.Value == "eth10" }) {
+		t.Error("a disk that cannot be written keeps the ACS from reading")
+	}
 	for _, r := range []cwmp.Request{
-		cwmp.GetParameterValues{ParameterNames: []string{"Device.Ethernet."}},
-		cwmp.GetParameterNames{ParameterPath: "Device.Ethernet."},
-		cwmp.GetParameterAttributes{ParameterNames: []string{"Device.Ethernet."}},
+		cwmp.SetParameterAttributes{ParameterList: []cwmp.SetParameterAttribute{{Name: "Device.Ethernet.", NotificationChange: true, Notification: 1}}},
 		cwmp.AddObject{ObjectName: ms + "InformParameter."},
 	} {
 		if f := h.fault(r); f == nil || f.Code != 9002 {

@@ -124,10 +124,15 @@ func (m *Methods) setAttributes(ctx context.Context, r cwmp.SetParameterAttribut
 	for i, a := range r.ParameterList {
 		changes[i] = notify.Change(a)
 	}
+	// Attributes go by instance numbers: those must not be lost before them.
+	if err := m.Tree.Sync(); err != nil {
+		return nil, err
+	}
 	if err := m.Attributes.SetAttributes(ctx, changes); err != nil {
 		return nil, err
 	}
-	return cwmp.SetParameterAttributesResponse{}, m.Tree.Sync()
+	m.sync()
+	return cwmp.SetParameterAttributesResponse{}, nil
 }
 
 // scheduleInform: a delay of 0 is no delay (TR-069 A.4.1.3).
