@@ -127,15 +127,16 @@ func TestKillAtEachWrite(t *testing.T) {
 	for _, c := range []struct {
 		loss  storetest.Loss
 		fault storetest.Fault
+		every int
 	}{
-		{storetest.Kill, storetest.Fault{}},
-		{storetest.Kill, storetest.Fault{Torn: true}},
-		{storetest.PowerCut, storetest.Fault{}},
-		{storetest.PowerCut, storetest.Fault{After: true}},
-		{storetest.EntryFirst, storetest.Fault{}},
-		{storetest.EntryTorn, storetest.Fault{After: true}},
+		{storetest.Kill, storetest.Fault{}, 1},
+		{storetest.Kill, storetest.Fault{Torn: true}, 4},
+		{storetest.PowerCut, storetest.Fault{}, 1},
+		{storetest.PowerCut, storetest.Fault{After: true}, 2},
+		{storetest.EntryFirst, storetest.Fault{}, 3},
+		{storetest.EntryTorn, storetest.Fault{After: true}, 3},
 	} {
-		for n := range calls {
+		for n := 0; n < calls; n += c.every {
 			killedAt(t, n, c.fault, c.loss)
 			if t.Failed() {
 				t.Fatalf("%v at call %d, fault %+v", c.loss, n, c.fault)

@@ -305,15 +305,16 @@ func TestUnreachableIsNoCrash(t *testing.T) {
 // end; one that does not is cut within the grace.
 func TestStopInSession(t *testing.T) {
 	story(t, acs.Options{}, config(), func(t *testing.T, h *house) {
-		stopped := make(chan struct{})
+		midway := make(chan struct{})
 		h.acs.Queue("", func(c *acs.Conversation) error {
-			go func() { defer close(stopped); h.end() }()
+			close(midway)
 			time.Sleep(5 * time.Second)
 			_, err := c.SetParameterValues("late", acs.P("Device.DeviceInfo.ProvisioningCode", "xsd:string", "late"))
 			return err
 		})
 		h.start()
-		<-stopped
+		<-midway
+		h.end()
 		if all := h.acs.Sessions(); len(all) != 1 || all[0].Err != nil {
 			t.Fatalf("%d sessions, %v", len(all), all)
 		}
