@@ -13,11 +13,11 @@ type dirs struct {
 }
 
 func (d *dirs) flags(f *flag.FlagSet) {
-	f.StringVar(&d.root, "root", "/", "the root of the system: /proc, /sys and /etc are read below it")
+	f.StringVar(&d.root, "root", "/", "the `directory` that is the root of the system: /proc, /sys and /etc are read below it")
 	f.StringVar(&d.config, "config", "", "the configuration `file` (default /etc/config/gatehouse on OpenWrt, else /etc/gatehouse/gatehouse)")
 	f.StringVar(&d.factory, "factory", "", "the factory `file` of the image (default /usr/share/gatehouse/factory)")
 	f.StringVar(&d.state, "state", "", "the `directory` of the state (default /etc/gatehouse/state)")
-	f.StringVar(&d.run, "run", "", "the `directory` in RAM (default /var/run/gatehouse)")
+	f.StringVar(&d.run, "run", "", "the `directory` in RAM, where the socket is (default /var/run/gatehouse)")
 }
 
 // fill puts the defaults where nothing was said.

@@ -73,7 +73,7 @@ func commands() []command {
 			f.BoolVar(&c.options.next, "next", false, "the next level only")
 		}},
 		{"attrs", "PATH…", "notification attributes; with --notify, set them", attrs, func(f *flag.FlagSet, c *invocation) {
-			f.IntVar(&c.options.notification, "notify", -1, "0 off, 1 passive, 2 active")
+			f.IntVar(&c.options.notification, "notify", -1, "the `notification` to set: 0 off, 1 passive, 2 active")
 		}},
 		{"watch", "PATH…", "values, and each change of them", watch, nil},
 		{"status", "", "how the agent is doing", status, nil},
@@ -99,7 +99,7 @@ func execute(ctx context.Context, args []string, stdout *os.File, stderr io.Writ
 		usage(stderr, all)
 		return exitUsage
 	case args[0] == "--version" || args[0] == "-version":
-		args = []string{"version"}
+		args = append([]string{"version"}, args[1:]...)
 	case args[0] == "help" && len(args) > 1:
 		args = []string{args[1], "--help"}
 	case slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]):
@@ -161,15 +161,14 @@ func (c command) flagSet(inv *invocation) *flag.FlagSet {
 // usage tells of the flags that mean something to this command; the others are
 // taken so that one set of them does for every command.
 func (c command) usage(w io.Writer, all *flag.FlagSet) {
-	fmt.Fprintf(w, "usage: gatehouse %s [flags] %s\n%s\n\n", c.name, c.args, c.help)
-	shown := flag.NewFlagSet("", flag.ContinueOnError)
+	fmt.Fprintf(w, "usage: gatehouse %s\n%s\n\n", strings.TrimSpace(c.name+" [flags] "+c.args), c.help)
 	all.VisitAll(func(f *flag.Flag) {
-		if c.shows(f.Name) {
-			shown.Var(f.Value, f.Name, f.Usage)
+		if !c.shows(f.Name) {
+			return
 		}
+		value, text := flag.UnquoteUsage(f)
+		fmt.Fprintf(w, "  %-20s %s\n", strings.TrimSpace("--"+f.Name+" "+strings.ToUpper(value)), text)
 	})
-	shown.SetOutput(w)
-	shown.PrintDefaults()
 }
 
 func (c command) shows(name string) bool {

@@ -315,6 +315,9 @@ func (s *Service) Inform(ctx context.Context, c Caller, event string) error {
 		}
 		m.Events = []core.Event{{Code: event}}
 	}
+	if st := s.Core.Status(); st.Reason != "" && (st.State == core.Disabled || st.State == core.Idle) {
+		return Refuse(Unavailable, "", "there is nobody to talk to: "+st.Reason)
+	}
 	return named(s.Core.Ask(ctx, m))
 }
 
