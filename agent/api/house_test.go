@@ -41,8 +41,9 @@ func (f *file) Save(b []byte) error { *f = append(file{}, b...); return nil }
 
 // heart is a core that remembers what it was told; fail lets it refuse.
 type heart struct {
-	fail error
-	told []core.Message
+	fail   error
+	told   []core.Message
+	status core.Status
 }
 
 func (c *heart) Ask(_ context.Context, m core.Message) error {
@@ -52,10 +53,7 @@ func (c *heart) Ask(_ context.Context, m core.Message) error {
 	return c.fail
 }
 func (c *heart) Post(ctx context.Context, m core.Message) error { return c.Ask(ctx, m) }
-func (c *heart) Status() core.Status {
-	return core.Status{State: core.Waiting, RetryCount: 3, LastError: "no route to host",
-		Pending: []core.Event{{Code: core.Boot}, {Code: core.MReboot, CommandKey: "k"}}}
-}
+func (c *heart) Status() core.Status                            { return c.status }
 
 // A house is the service over the real model on a router in memory.
 type house struct {
@@ -71,6 +69,8 @@ type house struct {
 func build(t *testing.T) *house {
 	t.Helper()
 	h := &house{T: t, router: fake.New(), core: &heart{}}
+	h.core.status = core.Status{State: core.Waiting, RetryCount: 3, LastError: "no route to host",
+		Pending: []core.Event{{Code: core.Boot}, {Code: core.MReboot, CommandKey: "k"}}}
 	p := h.router.Platform()
 	model := tr181.New(p, tr181.Agent{
 		Identity: func() platform.ID { return platform.ID{OUI: "00005E"} },

@@ -45,6 +45,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer calls.Wait()
 	calling, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer l.Close()
 	defer context.AfterFunc(calling, func() { l.Close() })()
 	slots := make(chan struct{}, maxConns)
 	for {
@@ -57,7 +58,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			return nil
 		}
 		if err != nil {
-			l.Close()
 			return fmt.Errorf("control socket: %w", err)
 		}
 		calls.Go(func() {
