@@ -28,13 +28,14 @@ type serveOptions struct {
 	reachUser      string
 	reachPassword  string
 	sessions       int
+	chaos          chaos
 	each           []order // what to do in each session
 }
 
 // parseServe reads the command line; help and errors about flags go to out.
 func parseServe(args []string, out io.Writer) (serveOptions, error) {
 	var o serveOptions
-	var auth, show string
+	var auth, show, misbehave string
 	fs := flag.NewFlagSet("gatehouse-lab serve", flag.ContinueOnError)
 	fs.SetOutput(out)
 	fs.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` to listen on")
@@ -48,6 +49,7 @@ func parseServe(args []string, out io.Writer) (serveOptions, error) {
 	fs.StringVar(&o.reachUser, "connreq-user", "acs", "user `name` for connection requests, which a device is given when it bootstraps; \"\": leave its own")
 	fs.StringVar(&o.reachPassword, "connreq-password", "lab", "and its password")
 	fs.IntVar(&o.sessions, "sessions", 0, "end after this `number` of sessions; 0: with ctrl-c or quit")
+	fs.StringVar(&misbehave, "chaos", "", "`NAME[=VALUE],…` in which the ACS misbehaves; help lists them")
 	for _, verb := range []string{"names", "get", "set"} {
 		usage := "`path` to " + verb + " in each session; may be repeated"
 		if verb == "set" {
@@ -73,6 +75,17 @@ func parseServe(args []string, out io.Writer) (serveOptions, error) {
 		return o, fmt.Errorf("--show %s: only soap can be shown", show)
 	}
 	o.soap = show == "soap"
+	if misbehave == "help" {
+		chaosHelp(out)
+		return o, flag.ErrHelp
+	}
+	var err error
+	if o.chaos, err = parseChaos(misbehave); err != nil {
+		return o, fmt.Errorf("--chaos %w", err)
+	}
+	if o.chaos.cert != "" && !o.tls {
+		return o, errors.New("--chaos cert=… needs --tls")
+	}
 	return o, o.pickAuth(auth)
 }
 
@@ -112,6 +125,10 @@ func serve(ctx context.Context, o serveOptions, l net.Listener, in io.Reader, ou
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	options := acs.Options{Auth: o.auth, Username: o.user, Password: o.password, Keep: 100}
+	if err := options.Apply(o.chaos.knobs); err != nil {
+		l.Close()
+		return 0, err
+	}
 	if o.tls {
 		if options.TLS, err = o.certificate(l.Addr(), out); err != nil {
 			l.Close()
@@ -183,7 +200,7 @@ func (o serveOptions) certificate(addr net.Addr, out *screen) (*tls.Config, erro
 	if name, err := os.Hostname(); err == nil {
 		names = append(names, name)
 	}
-	cert, err := ca.Server(names...)
+	config, err := ca.Config(o.chaos.cert, names...)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +213,7 @@ func (o serveOptions) certificate(addr net.Addr, out *screen) (*tls.Config, erro
 		return nil, err
 	}
 	out.line("", "", "the authority to trust is in "+f.Name())
-	return &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"}}, f.Close()
+	return config, f.Close()
 }
 
 func (o serveOptions) caFile() (*os.File, error) {

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +15,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"gatehouse/lab/acs"
 	"gatehouse/lab/pipe"
 )
 
@@ -239,5 +242,31 @@ func TestIndent(t *testing.T) {
 	const want = "<?xml version=\"1.0\"?>\n<a>\n  <b>x</b>\n  <c/>\n  <d>\n    <e></e>\n  </d>\n</a>"
 	if got != want {
 		t.Errorf("%s", got)
+	}
+}
+
+// The knobs of --chaos reach the ACS, and a mistake is told.
+func TestServeChaos(t *testing.T) {
+	o, err := parseServe([]string{"--tls", "--chaos", "busy,cert=expired,times=2"}, io.Discard)
+	if err != nil || o.chaos.cert != "expired" || o.chaos.knobs != "busy,times=2" {
+		t.Errorf("%v: %+v", err, o.chaos)
+	}
+	for _, bad := range []string{"cert=expired", "nonsense", "cert=odd"} {
+		if _, err := parseServe([]string{"--chaos", bad}, io.Discard); err == nil {
+			t.Errorf("%s is taken", bad)
+		}
+	}
+	var help strings.Builder
+	if _, err := parseServe([]string{"--chaos", "help"}, &help); !errors.Is(err, flag.ErrHelp) {
+		t.Error(err)
+	}
+	for _, k := range acs.Knobs() {
+		if !strings.Contains(help.String(), "  "+k.Name) {
+			t.Errorf("%s is not in the help", k.Name)
+		}
+	}
+	story, _, _ := serveWith(t, []string{"--chaos", "nothing=200,chunked=7,bom"}, "1 BOOT", "", nil)
+	if !strings.Contains(story, "session 1 done") {
+		t.Errorf("the device did not cope:\n%s", story)
 	}
 }

@@ -3,6 +3,7 @@ package acs
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,9 @@ type Chaos struct {
 	Call   Trouble // to one of the CPE's own requests
 	Empty  Trouble // to the empty POST
 	Answer Trouble // to a response or fault that answers our request
+
+	Envelope Envelope // how all our envelopes are written
+	Wire     Wire     // how all our answers travel
 }
 
 // Cut is how a connection is cut.
@@ -31,20 +35,21 @@ const (
 // others, the first that is set happens.
 type Trouble struct {
 	Delay      time.Duration // wait before answering
-	Redirect   string        // answer with a redirect to this URL; Status is 302 when zero
+	Redirect   string        // answer with a redirect to this URL; Status is 302 when zero. {n} counts
 	Hang       bool          // never answer, keep the connection open
 	Cut        Cut           // cut the connection
 	Fault      int           // answer with a SOAP fault: 8005 asks for a retry
 	Status     int           // answer with this HTTP status …
-	RetryAfter string        // … and this Retry-After
+	RetryAfter string        // … this Retry-After, and Body as plain text
 	Body       string        // answer 200 with this instead of an envelope
+	Say        string        // answer with an envelope around this element, out of order: "RebootResponse"
 	BeforeAuth bool          // before asking for credentials (Inform only)
 	Skip       int           // leave the first requests of this phase in peace
 	Times      int           // how often; 0: always
 }
 
 func (t Trouble) off() bool {
-	return t.Delay == 0 && t.Redirect == "" && !t.Hang && t.Cut == CutNone && t.Fault == 0 && t.Status == 0 && t.Body == ""
+	return t.Delay == 0 && t.Redirect == "" && !t.Hang && t.Cut == CutNone && t.Fault == 0 && t.Status == 0 && t.Body == "" && t.Say == ""
 }
 
 // ends tells whether the session is over by it.
@@ -59,7 +64,7 @@ func (t Trouble) ends(ph phase) bool {
 	case t.Fault != 0:
 		return ph != phaseCall
 	}
-	return t.Status != 0 || t.Body != ""
+	return t.Status != 0 || t.Body != "" || t.Say != ""
 }
 
 type phase int
@@ -79,6 +84,13 @@ type chaosState struct {
 
 func (c *chaosState) set(to Chaos) { *c = chaosState{chaos: to} }
 
+// chaosNow is the misbehaviour in force.
+func (s *Server) chaosNow() Chaos {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.chaos.chaos
+}
+
 // next is the trouble that the request in this phase meets; the caller holds
 // the server's mu.
 func (c *chaosState) next(p phase, beforeAuth bool) Trouble {
@@ -91,6 +103,7 @@ func (c *chaosState) next(p phase, beforeAuth bool) Trouble {
 	if n < 1 || t.Times > 0 && n > t.Times {
 		return Trouble{}
 	}
+	t.Redirect = strings.ReplaceAll(t.Redirect, "{n}", strconv.Itoa(n))
 	return t
 }
 
@@ -132,9 +145,17 @@ func (p *post) trouble(ph phase, beforeAuth bool) (answered, over bool) {
 		if t.RetryAfter != "" {
 			p.w.Header().Set("Retry-After", t.RetryAfter)
 		}
-		p.reply(t.Status, "text/plain", "chaos\n", "")
+		text := t.Body
+		if text == "" {
+			text = "chaos\n"
+		}
+		p.reply(t.Status, "text/plain", text, "")
+		return true, true
+	case t.Say != "":
+		p.envelope(t.Say, call(t.Say, ""))
 		return true, true
 	case t.Body != "":
+		p.verbatim = true
 		p.reply(http.StatusOK, xmlType, t.Body, "")
 		return true, true
 	}

@@ -24,6 +24,11 @@ type Digest struct {
 	NextNonce  bool     // every answer carries Authentication-Info with a nextnonce
 	FreeNonce  bool     // a nonce is good on every connection
 	UTF8       bool     // the challenge carries charset=UTF-8
+
+	// Challenge is the whole challenge, with {realm} and {nonce} to be filled
+	// in, instead of one made of the above; several lines make several
+	// WWW-Authenticate fields. What the above say is still what is checked.
+	Challenge string
 }
 
 func (d *Digest) defaults() {
@@ -65,6 +70,13 @@ func (s *Server) newNonce(k *socket, origin *nonce) *nonce {
 // nonce of its own (RFC 7616 3.3).
 func (p *post) challenge(stale bool) {
 	d := p.s.o.Digest
+	if d.Challenge != "" {
+		fill := strings.NewReplacer("{realm}", quote(d.Realm), "{nonce}", p.s.newNonce(p.sock, nil).text)
+		for line := range strings.Lines(fill.Replace(d.Challenge)) {
+			p.w.Header().Add("WWW-Authenticate", strings.TrimSuffix(line, "\n"))
+		}
+		return
+	}
 	for _, alg := range d.Algorithms {
 		n := p.s.newNonce(p.sock, nil)
 		v := fmt.Sprintf(`Digest realm=%s, nonce="%s"`, quote(d.Realm), n.text)

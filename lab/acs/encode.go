@@ -18,7 +18,7 @@ type header struct {
 // envelope wraps body, which is already XML.
 func envelope(h header, body string) string {
 	var b strings.Builder
-	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
+	b.WriteString(declaration)
 	b.WriteString(`<soap-env:Envelope xmlns:soap-env="` + nsEnvelope + `" xmlns:soap-enc="` + nsEncoding + `"`)
 	b.WriteString(` xmlns:xsd="` + nsXSD + `" xmlns:xsi="` + nsXSI + `" xmlns:cwmp="` + h.namespace + `">`)
 	b.WriteString("<soap-env:Header>")

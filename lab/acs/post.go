@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -18,19 +17,21 @@ const xmlType = `text/xml; charset="utf-8"`
 
 // post is one HTTP request on its way through the server.
 type post struct {
-	s      *Server
-	w      http.ResponseWriter
-	r      *http.Request
-	ctx    context.Context // ends with the connection, the request or the server
-	sock   *socket
-	at     time.Time
-	body   []byte   // as received
-	text   []byte   // the body without Content-Encoding
-	msg    *Message // nil for an empty POST
-	run    *run     // once it is known
-	cut    Cut
-	asking *ask // our request that goes out with the answer
-	status int  // of the answer, once there is one
+	s    *Server
+	w    http.ResponseWriter
+	r    *http.Request
+	ctx  context.Context // ends with the connection, the request or the server
+	sock *socket
+	at   time.Time
+	body []byte   // as received
+	text []byte   // the body without Content-Encoding
+	msg  *Message // nil for an empty POST
+	run  *run     // once it is known
+	cut  Cut
+	// verbatim is set when the answer is a knob's own text.
+	verbatim bool
+	asking   *ask // our request that goes out with the answer
+	status   int  // of the answer, once there is one
 }
 
 // ServeHTTP takes one request of a CPE.
@@ -190,11 +191,20 @@ func (p *post) namespace() string {
 // is a word for the observer where the body does not speak for itself.
 func (p *post) reply(status int, contentType, body, about string) {
 	h := p.w.Header()
+	chaos := p.s.chaosNow()
+	wire := chaos.Wire
+	own := p.asking != nil && p.asking.method == ""
+	if contentType == xmlType && !p.verbatim && !own {
+		body = chaos.Envelope.dress(body)
+	}
+	if status == http.StatusNoContent && wire.Empty != 0 {
+		status, body = wire.Empty, wire.Blank
+	}
 	if contentType != "" {
 		h.Set("Content-Type", contentType)
 	}
-	if status != http.StatusNoContent {
-		h.Set("Content-Length", strconv.Itoa(len(body)))
+	if p.cut == CutNone {
+		p.cut = wire.Close
 	}
 	if p.cut == CutPolitely {
 		h.Set("Connection", "close")
@@ -203,27 +213,7 @@ func (p *post) reply(status int, contentType, body, about string) {
 	p.sock.answered()
 	p.record(status, h, body)
 	p.narrate(status, body, about)
-	if p.cut == CutAfter {
-		p.cutAfter(status, h, body)
-		return
-	}
-	p.w.WriteHeader(status)
-	io.WriteString(p.w, body)
-	http.NewResponseController(p.w).Flush() // on the wire before anybody is told that the session ended
-}
-
-// cutAfter writes the answer and closes the connection without announcing it.
-func (p *post) cutAfter(status int, h http.Header, body string) {
-	p.sock.release()
-	conn, buf, err := http.NewResponseController(p.w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	defer conn.Close()
-	fmt.Fprintf(buf, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
-	h.Write(buf)
-	buf.WriteString("\r\n" + body)
-	buf.Flush()
+	p.carry(wire, status, body)
 }
 
 // record keeps the exchange with the session, or with the socket until one begins.

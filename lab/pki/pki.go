@@ -22,6 +22,8 @@ type CA struct {
 	Cert *x509.Certificate
 	der  []byte
 	key  *ecdsa.PrivateKey
+
+	above [][]byte // what signed it, as far as a server sends it along
 }
 
 // New makes an authority called name, valid from an hour ago for ten years.
@@ -90,13 +92,20 @@ func (c *CA) Client(commonName string) (tls.Certificate, error) {
 }
 
 // Issue signs what l describes.
-func (c *CA) Issue(l Leaf) (tls.Certificate, error) {
+func (c *CA) Issue(l Leaf) (tls.Certificate, error) { return l.signedBy(c) }
+
+// signedBy makes the key and the certificate; nil signs it with itself.
+func (l Leaf) signedBy(c *CA) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("leaf key: %w", err)
 	}
 	t := l.template(time.Now())
-	der, err := sign(t, c.Cert, &key.PublicKey, c.key)
+	parent, signer := t, key
+	if c != nil {
+		parent, signer = c.Cert, c.key
+	}
+	der, err := sign(t, parent, &key.PublicKey, signer)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -104,7 +113,12 @@ func (c *CA) Issue(l Leaf) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("leaf certificate: %w", err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der, c.der}, PrivateKey: key, Leaf: leaf}, nil
+	chain := [][]byte{der}
+	if c != nil {
+		chain = append(chain, c.der)
+		chain = append(chain, c.above...)
+	}
+	return tls.Certificate{Certificate: chain, PrivateKey: key, Leaf: leaf}, nil
 }
 
 func (l Leaf) template(now time.Time) *x509.Certificate {
