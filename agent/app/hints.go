@@ -121,6 +121,9 @@ func (a *Agent) followNetwork(ctx context.Context) error {
 		}
 		if newWay {
 			a.post(core.NetworkUp{})
+			if !a.reach.listens() {
+				poke(a.rebind) // its interface may have come up
+			}
 		}
 	}
 }

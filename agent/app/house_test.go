@@ -170,6 +170,7 @@ func (h *house) start() {
 	select {
 	case h.agent = <-h.ready:
 		h.stop, h.done = stop, done
+		synctest.Wait() // nobody has anything to do now but to wait
 	case err := <-done:
 		stop()
 		h.t.Fatalf("the agent does not start: %v", err)

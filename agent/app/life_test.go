@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"gatehouse/internal/store"
 	"gatehouse/internal/store/storetest"
 	"gatehouse/lab/acs"
+	"gatehouse/lab/pipe"
 )
 
 // TestReboot: the ACS asks for two reboots in one session. The device restarts
@@ -331,8 +333,49 @@ func TestStopInSession(t *testing.T) {
 	})
 }
 
-// TestLogLevel: the log has the level that the configuration says.
+// TestSafeModeLastsADay: without any session, safe mode ends after a day.
+func TestSafeModeLastsADay(t *testing.T) {
+	story(t, acs.Options{}, config(), func(t *testing.T, h *house) {
+		h.net.Set(acsIP, pipe.Refuse)
+		for range 3 {
+			h.start()
+			h.kill(storetest.Kill)
+		}
+		h.start()
+		time.Sleep(23 * time.Hour)
+		if !h.status().SafeMode {
+			t.Error("no safe mode")
+		}
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		h.agent = <-h.ready
+		if h.status().SafeMode {
+			t.Error("safe mode does not end")
+		}
+	})
+}
+
+// TestLogLevel: the log has the level that the configuration says, from the
+// start on and after a reload.
 func TestLogLevel(t *testing.T) {
+	story(t, acs.Options{}, config("config log 'log'", "\toption level 'debug'"), func(t *testing.T, h *house) {
+		var level slog.LevelVar
+		h.edit = func(c *appConfig) { c.Level = &level }
+		h.start()
+		if level.Level() != slog.LevelDebug {
+			t.Errorf("%v", level.Level())
+		}
+		write(t, h.conf, config("config log 'log'", "\toption level 'error'"))
+		h.reload <- struct{}{}
+		synctest.Wait()
+		if level.Level() != slog.LevelError {
+			t.Errorf("after the reload: %v", level.Level())
+		}
+	})
+}
+
+// TestLogSOAP: the log has the envelopes when it is asked to, without secrets.
+func TestLogSOAP(t *testing.T) {
 	story(t, acs.Options{}, config("config log 'log'", "\toption soap '1'"), func(t *testing.T, h *house) {
 		h.start()
 		h.session(1)

@@ -44,6 +44,12 @@ func (r *reach) listening(port uint16, path string) {
 	r.port, r.path = port, path
 }
 
+func (r *reach) listens() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.port != 0
+}
+
 // session says which address the present session comes from.
 func (r *reach) session(local net.Addr) {
 	ap, err := netip.ParseAddrPort(local.String())

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"slices"
-	"sync"
 	"time"
 
 	"gatehouse/agent/core"
@@ -20,9 +19,7 @@ import (
 type sessions struct {
 	agent   *Agent
 	handler cwmp.Handler
-
-	mu    sync.Mutex
-	older map[string]bool // ACS URLs that are to be offered CWMP 1.0 next
+	older   string // URL of an ACS that is to be offered CWMP 1.0 next
 }
 
 // sessionTimeout is how long we ask the ACS to wait for an answer of ours:
@@ -48,20 +45,16 @@ func (s *sessions) Run(ctx context.Context, o core.Order, informed func()) core.
 // remember keeps which ACS failed in a way in which one fails that knows CWMP
 // 1.0 only; a session that it answered proves the version it was offered.
 func (s *sessions) remember(acs string, r cwmp.Report) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch {
-	case r.TryOlder && !s.older[acs]:
-		s.older = map[string]bool{acs: true} // of one ACS: the list must not grow
+	case r.TryOlder && s.older != acs:
+		s.older = acs
 	case r.TryOlder:
-		delete(s.older, acs)
+		s.older = "" // that was not it
 	}
 }
 
 func (s *sessions) version(acs string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.older[acs] {
+	if s.older == acs {
 		return "1.0"
 	}
 	return s.agent.settings.Get(settings.CWMPVersion)

@@ -1,11 +1,15 @@
 package app_test
 
 import (
+	"errors"
 	"strconv"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gatehouse/lab/acs"
+	"gatehouse/platform/fake"
 )
 
 func itoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
@@ -125,6 +129,64 @@ func TestFlaps(t *testing.T) {
 		if n := h.router.Dumps("links"); n > 500 {
 			t.Errorf("the links were read %d times", n)
 		}
+	})
+}
+
+// TestHintsLost: the platform's reports fail, and a cable is pulled while
+// nobody watches. The ACS hears of it all the same.
+func TestHintsLost(t *testing.T) {
+	story(t, acs.Options{}, config(), func(t *testing.T, h *house) {
+		h.acs.Queue("", watch(2, lan1))
+		h.start()
+		h.session(1)
+		for n := range 3 {
+			h.router.FailWatch(errors.New("netlink: no buffer space available"))
+			synctest.Wait()
+			if h.router.Watchers() != 0 {
+				t.Fatal("somebody watches")
+			}
+			h.router.SetLink("eth1", n%2 == 1)
+			s := h.session(n + 2)
+			h.wantEvents(s, "4 VALUE CHANGE")
+			if v, _ := s.Inform.Parameters.Get(lan1); v != h.get(lan1) {
+				t.Errorf("told %q, is %q", v, h.get(lan1))
+			}
+			time.Sleep(10 * time.Minute) // it is watched again by now
+		}
+		if h.router.Watchers() != 1 {
+			t.Errorf("%d watchers", h.router.Watchers())
+		}
+	})
+}
+
+// TestSourceAway: a source of information does not answer. The Inform goes
+// out, reading says what is missing, and nobody takes it for a change.
+func TestSourceAway(t *testing.T) {
+	story(t, acs.Options{}, config(), func(t *testing.T, h *house) {
+		h.acs.Queue("", watch(2, lan1))
+		h.start()
+		h.session(1)
+		h.router.FailRead(fake.Links, errors.New("timeout"))
+		h.router.Overflow()
+		h.none(1, time.Hour)
+		h.acs.Queue("", func(c *acs.Conversation) error {
+			_, err := c.GetParameterValues(lan1)
+			if f := acs.FaultOf(err); f == nil || f.Code != 9002 || !strings.Contains(f.Text, "links") {
+				t.Errorf("%v", err)
+			}
+			v, err := c.GetParameterValues("Device.DeviceInfo.")
+			if len(v) < 10 {
+				t.Errorf("%d values", len(v))
+			}
+			return err
+		})
+		h.knock()
+		if s := h.session(2); s.Err != nil {
+			t.Error(s.Err)
+		}
+		h.router.FailRead(fake.Links, nil)
+		h.router.Overflow()
+		h.none(2, time.Hour)
 	})
 }
 
