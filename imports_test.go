@@ -37,6 +37,9 @@ var may = map[string]string{
 	"internal/store/storetest": "internal/store",
 	"internal/uci":             "",
 
+	"nat":      "internal/endpoint internal/guard",
+	"nat/xmpp": "internal/digest internal/endpoint internal/guard",
+
 	"agent/settings": "datamodel internal/store internal/uci",
 	"agent/core":     "",
 	"agent/notify":   "datamodel",

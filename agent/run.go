@@ -67,6 +67,7 @@ func runAgent(ctx context.Context, c *invocation) error {
 		Hosts:       filepath.Join(c.dirs.root, "etc/hosts"),
 		Built:       built(),
 		Reload:      reload,
+		Rest:        debug.FreeOSMemory,
 		Log:         log,
 	}
 	if c.options.logLevel == "" {

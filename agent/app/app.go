@@ -56,6 +56,9 @@ type Config struct {
 	Reload <-chan struct{}
 	// Dump sees every envelope, with its secrets masked; nil: nobody looks.
 	Dump func(sent bool, envelope string)
+	// Rest is called after each session: what it needed, trusted roots above
+	// all, can be given back. May be nil.
+	Rest func()
 	// Ready is called when the agent is up, and again when it comes back from
 	// safe mode; nil: nobody waits.
 	Ready func(*Agent)

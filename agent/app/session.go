@@ -39,6 +39,9 @@ func (s *sessions) Run(ctx context.Context, o core.Order, informed func()) core.
 	if err == nil {
 		poke(s.agent.good)
 	}
+	if s.agent.cfg.Rest != nil {
+		s.agent.cfg.Rest()
+	}
 	return result
 }
 
