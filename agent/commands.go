@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"gatehouse/agent/api"
 	"gatehouse/agent/control"
@@ -82,6 +84,9 @@ func get(ctx context.Context, c *invocation) error {
 		v := l.Value
 		switch {
 		case v == nil:
+			return nil, nil
+		case v.LeftOut != "":
+			fmt.Fprintf(c.stderr, "gatehouse get: %s is left out: %s\n", printable(v.Name), printable(v.LeftOut))
 			return nil, nil
 		case c.options.origin:
 			return v, []string{v.Name, v.Value, v.Origin}
@@ -214,11 +219,11 @@ func watch(ctx context.Context, c *invocation) error {
 				return err
 			}
 		case u.Added:
-			c.out.table([][]string{{u.Name, "added"}}, cyan, green)
+			c.news(u.Name, "added", green)
 		case u.Gone:
-			c.out.table([][]string{{u.Name, "gone"}}, cyan, red)
+			c.news(u.Name, "gone", red)
 		default:
-			c.out.table([][]string{{u.Name, u.Value}}, cyan)
+			c.news(u.Name, u.Value, "")
 		}
 		return c.out.flush()
 	})
@@ -226,6 +231,16 @@ func watch(ctx context.Context, c *invocation) error {
 		return nil
 	}
 	return err
+}
+
+// news prints one line of a watch; on a terminal with the time, because what is
+// further up was some time ago.
+func (c *invocation) news(name, text, color string) {
+	if c.out.width == 0 {
+		c.out.table([][]string{{name, text}})
+		return
+	}
+	c.out.table([][]string{{time.Now().Format(time.TimeOnly), name, text}}, faint, cyan, color)
 }
 
 func inform(ctx context.Context, c *invocation) error {

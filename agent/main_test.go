@@ -189,8 +189,8 @@ func TestCommands(t *testing.T) {
 		{"set Device.ManagementServer.Password=top-secret", 0, "set\n", ""},
 		{"get Device.ManagementServer.Password", 0, "\n", ""},
 		{"set Device.DeviceInfo.ProvisioningCode=", 0, "set\n", ""},
-		{"inform", 1, "", "gatehouse inform: .*No ACS URL is known.*\n"},
-		{"status", 0, "state\tidle: No ACS URL is known.\nACS\t-\nlast session\tnone yet\n(.*\n)*retry count\t0\n(.*\n)*", ""},
+		{"inform", 1, "", "gatehouse inform: .*Device.ManagementServer.URL is not set\n"},
+		{"status", 0, "state\tidle.*\nACS\t-\nlast session\tnone yet\n(.*\n)*retry count\t0\n(.*\n)*", ""},
 		{"status --json", 0, `{"state":"idle",.*}` + "\n", ""},
 		{"reload", 0, "read; nothing has changed\n", ""},
 		{"status now", 2, "", ".*takes no arguments.*\n"},
@@ -229,6 +229,16 @@ func TestTerminal(t *testing.T) {
 	t.Setenv("NO_COLOR", "")
 	if _, out, _ = h.do(t.Context(), true, "get", "--json", "Device.DNS.SupportedRecordTypes"); strings.Contains(out, "\x1b") || !strings.HasPrefix(out, "{") {
 		t.Errorf("JSON on a terminal: %q", out)
+	}
+}
+
+// TestLeftOut: what a source did not tell is said, and the rest is there.
+func TestLeftOut(t *testing.T) {
+	h := build(t)
+	h.router.FailRead(fake.Neighbors, errors.New("netlink is gone"))
+	code, out, errs := h.do(t.Context(), false, "get", "Device.")
+	if code != 0 || !strings.Contains(out, "Device.DeviceInfo.UpTime\t") || !match("(gatehouse get: Device.Hosts.* is left out: .*netlink is gone\n)+", errs) {
+		t.Errorf("exit %d, %d bytes, %q", code, len(out), errs)
 	}
 }
 

@@ -47,7 +47,7 @@ type Attributes interface {
 	SetAttributes(ctx context.Context, changes []notify.Change) error
 }
 
-// Config is what New needs; every field but Origin and Agent must be given.
+// Config is what New needs; every field but Origin must be given.
 type Config struct {
 	Tree       *datamodel.Tree
 	Attributes Attributes
@@ -58,7 +58,8 @@ type Config struct {
 	Reload func(ctx context.Context) ([]string, error)
 	// Written is told which paths somebody at a door has changed.
 	Written func(ctx context.Context, paths []string)
-	// Agent fills in what only the agent as a whole knows of its status.
+	// Agent fills in what only the agent as a whole knows of its status: the ACS
+	// among it.
 	Agent func(*Status)
 	Log   *slog.Logger
 }
@@ -84,6 +85,9 @@ type Value struct {
 	Writable bool   `json:"writable"`
 	Hidden   bool   `json:"hidden,omitempty"` // the value is kept back
 	Origin   string `json:"origin,omitempty"` // of a setting: who decided it
+	// LeftOut, in place of all else but Name, says why what is at or below Name
+	// is not among the values: a source of information does not answer.
+	LeftOut string `json:"leftOut,omitempty"`
 }
 
 // A Name is a parameter or an object.
@@ -100,7 +104,8 @@ type Assignment struct {
 	Value string `json:"value"`
 }
 
-// Get yields the parameters at or below the paths.
+// Get yields the parameters at or below the paths, and at last what had to be
+// left out.
 func (s *Service) Get(ctx context.Context, c Caller, paths []string) iter.Seq2[Value, error] {
 	return func(yield func(Value, error) bool) {
 		if err := c.may(Read); err != nil {
@@ -108,8 +113,12 @@ func (s *Service) Get(ctx context.Context, c Caller, paths []string) iter.Seq2[V
 			return
 		}
 		ctx = s.Tree.WithMemo(ctx)
+		var out []Value
+		r := s.Tree.Reader(datamodel.ReadOptions{Unavailable: func(path string, err error) {
+			out = append(out, Value{Name: path, LeftOut: err.Error()})
+		}})
 		for _, p := range paths {
-			for it, err := range s.Tree.Values(ctx, p) {
+			for it, err := range r.Values(ctx, p) {
 				if err != nil {
 					yield(Value{}, named(err))
 					return
@@ -117,6 +126,11 @@ func (s *Service) Get(ctx context.Context, c Caller, paths []string) iter.Seq2[V
 				if !yield(s.value(it), nil) {
 					return
 				}
+			}
+		}
+		for _, v := range out {
+			if !yield(v, nil) {
+				return
 			}
 		}
 		s.sync()
@@ -271,6 +285,9 @@ func (s *Service) GetAttributes(ctx context.Context, c Caller, paths []string) i
 				yield(Attribute{}, named(err))
 				return
 			}
+			if a.AccessList == nil {
+				a.AccessList = []string{} // nobody, which is not the same as unknown
+			}
 			if !yield(Attribute(a), nil) {
 				return
 			}
@@ -315,8 +332,11 @@ func (s *Service) Inform(ctx context.Context, c Caller, event string) error {
 		}
 		m.Events = []core.Event{{Code: event}}
 	}
-	if st := s.Core.Status(); st.Reason != "" && (st.State == core.Disabled || st.State == core.Idle) {
-		return Refuse(Unavailable, "", "there is nobody to talk to: "+st.Reason)
+	switch st := s.status(); {
+	case st.State == string(core.Disabled):
+		return Refuse(Unavailable, "", "there will be no session: "+st.Reason)
+	case st.ACS == "":
+		return Refuse(Unavailable, "", "there is nobody to talk to: Device.ManagementServer.URL is not set")
 	}
 	return named(s.Core.Ask(ctx, m))
 }

@@ -219,7 +219,9 @@ func TestInform(t *testing.T) {
 	if len(h.core.told) != 3 {
 		t.Errorf("core was told %v", h.core.told)
 	}
-	h.core.status = core.Status{State: core.Idle, Reason: "No ACS URL is known."}
+	h.core.status.State = core.Disabled
+	h.named(h.api.Inform(h.Context(), root, ""), api.Unavailable)
+	h.core.status.State, h.acs = core.Idle, ""
 	h.named(h.api.Inform(h.Context(), root, ""), api.Unavailable)
 	for _, event := range []string{
 		"0 BOOTSTRAP", "7 TRANSFER COMPLETE", "X", "X 0011AA", "X 0011AA ", "X 0011aa b", "X 0011A b", "0011AA b", "X 0011AA a\nb",

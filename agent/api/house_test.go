@@ -57,7 +57,8 @@ func (c *heart) Status() core.Status                            { return c.statu
 
 // A house is the service over the real model on a router in memory.
 type house struct {
-	*testing.T
+	testing.TB
+	acs     string
 	router  *fake.Router
 	tree    *datamodel.Tree
 	core    *heart
@@ -66,9 +67,9 @@ type house struct {
 	fail    error // of Reload
 }
 
-func build(t *testing.T) *house {
+func build(t testing.TB) *house {
 	t.Helper()
-	h := &house{T: t, router: fake.New(), core: &heart{}}
+	h := &house{TB: t, acs: "https://acs.example/", router: fake.New(), core: &heart{}}
 	h.core.status = core.Status{State: core.Waiting, RetryCount: 3, LastError: "no route to host",
 		Pending: []core.Event{{Code: core.Boot}, {Code: core.MReboot, CommandKey: "k"}}}
 	p := h.router.Platform()
@@ -101,7 +102,7 @@ func build(t *testing.T) *house {
 		Origin:  func(path string) string { return map[string]string{"Device.DeviceInfo.UpTime": "file"}[path] },
 		Reload:  func(context.Context) ([]string, error) { return []string{"ManagementServer.URL"}, h.fail },
 		Written: func(_ context.Context, paths []string) { h.written = append(h.written, paths) },
-		Agent:   func(s *api.Status) { s.Version = "test" },
+		Agent:   func(s *api.Status) { s.Version, s.ACS = "test", h.acs },
 		Log:     slog.New(slog.DiscardHandler),
 	})
 	return h

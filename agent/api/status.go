@@ -38,11 +38,13 @@ func (s *Service) Status(c Caller) (Status, error) {
 	if err := c.may(Read); err != nil {
 		return Status{}, err
 	}
+	return s.status(), nil
+}
+
+func (s *Service) status() Status {
 	st := fromCore(s.Core.Status())
-	if s.Agent != nil {
-		s.Agent(&st)
-	}
-	return st, nil
+	s.Agent(&st)
+	return st
 }
 
 func fromCore(c core.Status) Status {

@@ -39,7 +39,7 @@ func TestCalls(t *testing.T) {
 			`{"value":{"name":"Device.Lamp.1.On","value":"false","type":"boolean","writable":true}} {"end":{}}`},
 		{control.Request{Call: "set", Set: []api.Assignment{{Name: "Device.Lamp.1.On", Value: "true"}}}, `{"end":{}}`},
 		{control.Request{Call: "attributes", Paths: []string{"Device.Lamp.1.On"}},
-			`{"attribute":{"name":"Device.Lamp.1.On","notification":1,"accessList":null}} {"end":{}}`},
+			`{"attribute":{"name":"Device.Lamp.1.On","notification":1,"accessList":[]}} {"end":{}}`},
 		{control.Request{Call: "notify", Paths: []string{"Device.Lamp.1.On"}, Notification: &one}, `{"end":{}}`},
 		{control.Request{Call: "inform"}, `{"end":{}}`},
 		{control.Request{Call: "reload"}, `{"end":{"changed":["log.level"]}}`},

@@ -80,6 +80,7 @@ func build(t *testing.T, lamps int) *house {
 		Tree: tree, Attributes: noAttributes{}, Core: heart{},
 		Reload:  func(context.Context) ([]string, error) { return []string{"log.level"}, nil },
 		Written: func(context.Context, []string) { h.api.Resync() },
+		Agent:   func(s *api.Status) { s.ACS = "https://acs.example/" },
 		Log:     slog.New(slog.DiscardHandler),
 	})
 	return h
