@@ -17,7 +17,10 @@ import (
 
 // call sends one request and hands each line of the answer to f.
 func (c *invocation) call(ctx context.Context, req control.Request, f func(control.Line) error) error {
-	socket := c.dirs.socket()
+	socket, err := c.dirs.socket()
+	if err != nil {
+		return err
+	}
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", socket)
 	switch {

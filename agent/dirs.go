@@ -2,8 +2,11 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+
+	"gatehouse/agent/app"
 )
 
 // dirs is where the agent's files are. Whoever is not root, on a laptop, gets
@@ -60,7 +63,15 @@ func (d *dirs) fill() {
 	}
 }
 
-func (d *dirs) socket() string {
+// maxSocket is how long the path of a unix socket may be, in bytes (unix(7)).
+const maxSocket = 107
+
+// socket is where the agent is asked.
+func (d *dirs) socket() (string, error) {
 	d.fill()
-	return filepath.Join(d.run, "control")
+	path := filepath.Join(d.run, app.SocketName)
+	if len(path) > maxSocket {
+		return "", usageError(fmt.Sprintf("--run %s is too long: with /%s, a socket's path has at most %d bytes", d.run, app.SocketName, maxSocket))
+	}
+	return path, nil
 }

@@ -69,7 +69,7 @@ func commands() []command {
 		}},
 		{"add", "TABLE [NAME=VALUE…]", "make an instance, with parameters", add, nil},
 		{"del", "PATH…", "delete instances", del, nil},
-		{"names", "[PATH…]", "what there is at or below paths", names, func(f *flag.FlagSet, c *invocation) {
+		{"names", "[PATH…]", "what there is at or below paths; w: can be set, added to, deleted", names, func(f *flag.FlagSet, c *invocation) {
 			f.BoolVar(&c.options.next, "next", false, "the next level only")
 		}},
 		{"attrs", "PATH…", "notification attributes; with --notify, set them", attrs, func(f *flag.FlagSet, c *invocation) {
@@ -86,6 +86,7 @@ func commands() []command {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // who cannot wait for a clean end asks a second time
 	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

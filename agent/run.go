@@ -37,7 +37,9 @@ func runAgent(ctx context.Context, c *invocation) error {
 	// A garbage collector that waits until the heap has doubled costs a router
 	// with 64 MB more than it saves: what lives for long here is small.
 	debug.SetGCPercent(50)
-	c.dirs.fill()
+	if _, err := c.dirs.socket(); err != nil {
+		return err
+	}
 	var level slog.LevelVar
 	if c.options.logLevel != "" {
 		if err := level.UnmarshalText([]byte(c.options.logLevel)); err != nil {
