@@ -63,10 +63,7 @@ type Params struct {
 
 // same reports whether a connection made with p is good for q.
 func (p Params) same(q Params) bool {
-	servers := slices.Equal(p.Servers, q.Servers)
-	p.KeepAlive, p.Attempts, p.RetryInitial, p.RetryMultiplier, p.RetryMax, p.Servers = 0, 0, 0, 0, 0, nil
-	q.KeepAlive, q.Attempts, q.RetryInitial, q.RetryMultiplier, q.RetryMax, q.Servers = 0, 0, 0, 0, 0, nil
-	return servers && p.Enable == q.Enable && p.Username == q.Username && p.Password == q.Password && p.Domain == q.Domain &&
+	return slices.Equal(p.Servers, q.Servers) && p.Enable == q.Enable && p.Username == q.Username && p.Password == q.Password && p.Domain == q.Domain &&
 		p.Resource == q.Resource && p.Algorithm == q.Algorithm && p.UseTLS == q.UseTLS && p.DirectTLS == q.DirectTLS &&
 		p.DigestMD5 == q.DigestMD5 && p.PlainInClear == q.PlainInClear
 }
@@ -85,7 +82,7 @@ func (p Params) check() error {
 	case p.Username == "":
 		return errors.New("no Username is configured")
 	case !ok || j.Resource != "":
-		return errors.New("Username and Domain make no JID")
+		return errors.New("the Username and Domain make no JID")
 	}
 	return nil
 }
@@ -99,7 +96,7 @@ func (p Params) age() time.Duration {
 }
 
 // Config is what a Client needs of its agent. The functions are called on the
-// goroutine of Run, Changed also on those of nobody else; they must not block.
+// goroutine of Run and must not block.
 type Config struct {
 	// Params returns the connection's parameters as they are now.
 	Params func() Params
