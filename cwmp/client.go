@@ -61,6 +61,9 @@ type Client struct {
 	UserAgent string
 	// NoClearBasic refuses to answer a Basic challenge without TLS.
 	NoClearBasic bool
+	// CheckURL says why a URL that a redirect leads to is not to be followed;
+	// nil follows all but those that leave TLS.
+	CheckURL func(url string) error
 	// Log is told what a person may want to know; nil logs nothing.
 	Log *slog.Logger
 
@@ -255,6 +258,11 @@ func (c *Client) redirect(r *reply) error {
 		return &RedirectError{To: u.Redacted(), Problem: "leaves TLS, which is refused"}
 	}
 	u.User, u.Fragment = nil, ""
+	if c.CheckURL != nil {
+		if err := c.CheckURL(u.String()); err != nil {
+			return &RedirectError{To: u.Redacted(), Problem: err.Error()}
+		}
+	}
 	if originOf(u) != originOf(c.target) {
 		c.transport.CloseIdleConnections()
 	}
@@ -281,7 +289,6 @@ func (c *Client) send(ctx context.Context, b codedBody) (*reply, error) {
 	if err != nil && r.dead && ctx.Err() == nil {
 		c.log().Debug("the connection was dead, sending again", "error", err)
 		c.transport.CloseIdleConnections()
-		c.credentials().Reconnected()
 		r, err = c.roundTrip(ctx, b)
 	}
 	return r, err
@@ -294,18 +301,23 @@ func (c *Client) roundTrip(ctx context.Context, b codedBody) (*reply, error) {
 	defer w.stop()
 	r := &reply{fresh: true}
 	var begun atomic.Bool // set by the reading goroutine of the transport
+	var req *http.Request
+	ctx, give := context.WithCancelCause(ctx)
+	defer give(nil)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		// Called by RoundTrip itself, before anything is written: the first
+		// moment at which we know whether the connection is a new one.
 		GotConn: func(i httptrace.GotConnInfo) {
 			r.fresh = !i.Reused
 			c.local, c.remote = i.Conn.LocalAddr(), i.Conn.RemoteAddr()
 			w.progress()
+			if err := c.authorize(req, b, r.fresh); err != nil {
+				give(err)
+			}
 		},
 		GotFirstResponseByte: func() { begun.Store(true) },
 	})
-	req, err := c.request(ctx, b, w)
-	if err != nil {
-		return r, err
-	}
+	req = c.request(ctx, b, w)
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		r.dead = !r.fresh && !begun.Load() && ctx.Err() == nil
@@ -322,7 +334,7 @@ func (c *Client) roundTrip(ctx context.Context, b codedBody) (*reply, error) {
 
 // request makes the POST. The names written straight into the map keep their
 // case, and SOAPAction its empty value (TR-069 3.4.1).
-func (c *Client) request(ctx context.Context, b codedBody, w *watchdog) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, b codedBody, w *watchdog) *http.Request {
 	req := (&http.Request{
 		Method: http.MethodPost, URL: c.target, Host: c.target.Host, Body: http.NoBody,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{},
@@ -344,10 +356,19 @@ func (c *Client) request(ctx context.Context, b codedBody, w *watchdog) (*http.R
 	if cookies := c.jar.header(c.target); cookies != "" {
 		req.Header["Cookie"] = []string{cookies}
 	}
-	uri := c.target.RequestURI()
-	auth, err := c.credentials().Authorize(http.MethodPost, uri, b.writeTo)
+	return req
+}
+
+// authorize adds our credentials to a request that is about to go out: over a
+// new connection they have a cnonce of their own (TR-069 3.4.5).
+func (c *Client) authorize(req *http.Request, b codedBody, fresh bool) error {
+	a := c.credentials()
+	if fresh {
+		a.Reconnected()
+	}
+	auth, err := a.Authorize(http.MethodPost, c.target.RequestURI(), b.writeTo)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if auth != "" {
 		req.Header["Authorization"] = []string{auth}
@@ -356,5 +377,5 @@ func (c *Client) request(ctx context.Context, b codedBody, w *watchdog) (*http.R
 		c.warned = true
 		c.log().Warn("the ACS wants our password in clear", "host", c.target.Host)
 	}
-	return req, nil
+	return nil
 }
