@@ -142,6 +142,7 @@ func (s *sessions) connect(ctx context.Context, acs string, log *slog.Logger) (*
 		Compression: get(settings.HTTPCompression),
 		Timeout:     a.settings.Seconds(settings.Timeout),
 		UserAgent:   "Gatehouse/" + a.cfg.Version,
+		CheckURL:    a.settings.CheckURL,
 		Log:         log,
 	}, nil
 }

@@ -119,6 +119,22 @@ func TestRedirectLoop(t *testing.T) {
 	})
 }
 
+// TestRedirectIntoTheClear: an ACS on this very host may be talked to in clear;
+// where it redirects to may not.
+func TestRedirectIntoTheClear(t *testing.T) {
+	conf := strings.Replace(strings.Replace(config(), "allow_http '1'", "allow_http '0'", 1), acsURL, "http://127.0.0.1:8000/", 1)
+	story(t, acs.Options{}, conf, func(t *testing.T, h *house) {
+		local := h.server("127.0.0.1:8000", acs.Options{Chaos: acs.Chaos{Inform: acs.Trouble{Redirect: acsURL}}})
+		defer local.Close()
+		h.start()
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if st := h.status(); !strings.Contains(st.LastError, "allow_http") || len(h.acs.Sessions()) != 0 {
+			t.Errorf("%d sessions, %q", len(h.acs.Sessions()), st.LastError)
+		}
+	})
+}
+
 // secure runs f with an ACS behind TLS at 443 whose certificate is made by
 // issue, and an agent that trusts the authority.
 func secure(t *testing.T, issue func(ca *pki.CA) (tls.Certificate, error), f func(t *testing.T, h *house, s *acs.Server)) {
