@@ -236,7 +236,8 @@ func (k *Knobs) success(r *Request, at netip.AddrPort) []byte {
 	}
 	m := newMessage(bindingResponse, r.ID)
 	if k.Unpadded {
-		m.addBare(software, []byte("jstun"))
+		m.bare = true
+		m.add(software, []byte("jstun"))
 	}
 	if !k.OnlyXOR {
 		m.addAddress(mappedAddress, mapped, 0)

@@ -188,11 +188,14 @@ func sign(how Integrity, before []byte, password string) []byte {
 	return mac.Sum(nil)
 }
 
-// message builds an answer.
-type message struct{ b []byte }
+// message builds an answer; a bare one pads no attribute.
+type message struct {
+	b    []byte
+	bare bool
+}
 
 func newMessage(kind uint16, id [16]byte) *message {
-	m := &message{make([]byte, 4, 128)}
+	m := &message{b: make([]byte, 4, 128)}
 	binary.BigEndian.PutUint16(m.b, kind)
 	m.b = append(m.b, id[:]...)
 	return m
@@ -203,21 +206,11 @@ func (m *message) add(kind uint16, value []byte) {
 	m.b = binary.BigEndian.AppendUint16(m.b, kind)
 	m.b = binary.BigEndian.AppendUint16(m.b, uint16(len(value)))
 	m.b = append(m.b, value...)
-	for len(m.b)%4 != 0 {
+	for !m.bare && len(m.b)%4 != 0 {
 		m.b = append(m.b, 0)
 	}
-	m.close()
+	binary.BigEndian.PutUint16(m.b[2:], uint16(len(m.b)-20))
 }
-
-// addBare adds one without padding.
-func (m *message) addBare(kind uint16, value []byte) {
-	m.b = binary.BigEndian.AppendUint16(m.b, kind)
-	m.b = binary.BigEndian.AppendUint16(m.b, uint16(len(value)))
-	m.b = append(m.b, value...)
-	m.close()
-}
-
-func (m *message) close() { binary.BigEndian.PutUint16(m.b[2:], uint16(len(m.b)-20)) }
 
 // addAddress adds an address, XORed with mask.
 func (m *message) addAddress(kind uint16, a netip.AddrPort, mask uint32) {
