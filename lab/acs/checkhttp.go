@@ -5,6 +5,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // checkHTTP looks at the request line and the header (TR-069 3.4.1, 3.4.6).
@@ -79,7 +80,12 @@ func (p *post) checkAgain() {
 type repeat struct {
 	body   []byte
 	inform string // its content but for the time, where only that must be the same
+	until  time.Time
 }
+
+// soon is how long we wait for a repetition. What comes later is a new
+// attempt: a CPE need not follow every redirect, nor take every 8005.
+const soon = 2 * time.Second
 
 // expectAgain remembers an Inform that must come again: after a redirect byte
 // by byte (TR-069 3.4.2), after fault 8005 with the same content (3.7.1.6).
@@ -87,9 +93,9 @@ func (s *Server) expectAgain(p *post, content bool) {
 	if p.msg == nil || p.msg.Method != "Inform" {
 		return
 	}
-	again := repeat{body: bytes.Clone(p.body)}
+	again := repeat{body: bytes.Clone(p.body), until: time.Now().Add(soon)}
 	if content {
-		again = repeat{inform: informContent(p.msg)}
+		again.body, again.inform = nil, informContent(p.msg)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +113,7 @@ func (s *Server) checkRepeat(p *post) {
 	delete(s.again, key)
 	s.mu.Unlock()
 	switch {
-	case !ok:
+	case !ok || time.Now().After(want.until):
 	case want.inform == "" && !bytes.Equal(want.body, p.body):
 		s.fault(p.run, RuleReplay, "TR-069 3.4.2", "the Inform after the redirect is not the one before it")
 	case want.inform != "" && want.inform != informContent(p.msg):

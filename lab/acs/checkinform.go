@@ -83,7 +83,8 @@ func (k *checker) device(n *Node, d DeviceID) {
 // events checks the event list (TR-069 3.7.1.5).
 func (k *checker) events(n *Node, i *Inform) {
 	k.array(RuleEvent, n, k.ns, "EventStruct", 64)
-	if len(i.Events) == 0 {
+	// A session that failed after its events were delivered is retried without any.
+	if len(i.Events) == 0 && i.RetryCount == 0 {
 		k.bad(RuleEvent, "TR-069 3.7.1.5", "no event at all")
 	}
 	for _, m := range n.members() {

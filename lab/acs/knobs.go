@@ -130,7 +130,7 @@ var CookieShapes = map[string][]string{
 	"odd-case":    {"SESSION={id};PATH=/;httponly;  MAX-age=3600 ;sAmEsItE=lax"},
 	"long":        {"session={id}; Path=/", "state=" + strings.Repeat("0123456789abcdef", 40)},
 	"quoted":      {`session="{id}"; Version="1"; Path="/"`},
-	"odd-bytes":   {"session={id}=={id}==; path=/; comment=a=b"},
+	"odd-bytes":   {"session={id}; path=/; comment=a=b", "odd=a=b==/+:{}[]"},
 	"domain":      {"session={id}; Domain=.example.net; Path=/"},
 	"date":        {"session={id}; Path=/; expires=Thu, 31-Dec-2037 23:55:55 GMT"},
 	"twenty":      twenty(),
@@ -158,20 +158,20 @@ func cookieKnobs() []Knob {
 // ChallengeShapes are the values of the knob `challenge`: those that a CPE can
 // answer, and those that it cannot and must give up on.
 var ChallengeShapes = map[string]string{
-	"double":       "Basic realm={realm}\nDigest realm={realm}, nonce=\"{nonce}\", qop=\"auth\", algorithm=MD5",
-	"one-line":     `Basic realm={realm}, Digest realm={realm}, nonce="{nonce}", qop="auth", algorithm=MD5`,
-	"unknown-too":  "Negotiate\nDigest realm={realm}, nonce=\"{nonce}\", qop=\"auth\"\nBearer realm=\"x\"",
-	"sha-512":      "Digest realm={realm}, nonce=\"{nonce}\", qop=\"auth\", algorithm=SHA-512-256\nDigest realm={realm}, nonce=\"{nonce}\", qop=\"auth\", algorithm=MD5",
-	"bare":         `Digest realm={realm},nonce={nonce},qop=auth,algorithm="MD5"`,
-	"two-qops":     `Digest realm={realm}, nonce="{nonce}", qop="auth,auth-int"`,
-	"odd-case":     `DIGEST Realm={realm},  NONCE="{nonce}" ,QOP="AUTH",Algorithm=md5,`,
-	"no-qop":       `Digest realm={realm}, nonce="{nonce}"`,
-	"empty":        ``,
-	"no-nonce":     `Digest realm={realm}, qop="auth"`,
-	"unterminated": `Digest realm={realm}, nonce="{nonce}", qop="auth`,
-	"qop-unknown":  `Digest realm={realm}, nonce="{nonce}", qop="auth-conf"`,
-	"algorithm":    `Digest realm={realm}, nonce="{nonce}", qop="auth", algorithm=MD6`,
-	"bytes":        "Digest realm=\"\x80\xff\", nonce=\"{nonce}\", qop=\"auth\", algorithm=MD)",
+	"double":        "Basic realm={realm}\nDigest realm={realm}, nonce=\"{nonce}\", qop=\"auth\", algorithm=MD5",
+	"one-line":      `Basic realm={realm}, Digest realm={realm}, nonce="{nonce}", qop="auth", algorithm=MD5`,
+	"unknown-too":   "Negotiate\nDigest realm={realm}, nonce=\"{nonce}\", qop=\"auth\"\nBearer realm=\"x\"",
+	"unknown-first": "Digest realm={realm}, nonce=\"{nonce}\", qop=\"auth\", algorithm=SHA3-256\nDigest realm={realm}, nonce=\"{nonce}\", qop=\"auth\", algorithm=MD5",
+	"bare":          `Digest realm={realm},nonce={nonce},qop=auth,algorithm="MD5"`,
+	"two-qops":      `Digest realm={realm}, nonce="{nonce}", qop="auth,auth-int"`,
+	"odd-case":      `DIGEST Realm={realm},  NONCE="{nonce}" ,QOP="AUTH",Algorithm=md5,`,
+	"no-qop":        `Digest realm={realm}, nonce="{nonce}"`,
+	"empty":         ``,
+	"no-nonce":      `Digest realm={realm}, qop="auth"`,
+	"unterminated":  `Digest realm={realm}, nonce="{nonce}", qop="auth`,
+	"qop-unknown":   `Digest realm={realm}, nonce="{nonce}", qop="auth-conf"`,
+	"algorithm":     `Digest realm={realm}, nonce="{nonce}", qop="auth", algorithm=MD6`,
+	"bytes":         "Digest realm=\"\x80\xff\", nonce=\"{nonce}\", qop=\"auth\", algorithm=MD)",
 }
 
 func authKnobs() []Knob {
