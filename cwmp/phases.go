@@ -69,7 +69,7 @@ func (s *Session) Run(ctx context.Context) (Report, error) {
 		r.report.TryOlder = !r.report.Informed && older(err)
 		return r.report, err
 	}
-	r.log.Info("session ended", "version", r.report.Version, "calls", r.report.Calls,
+	r.log.Debug("session ended", "version", r.report.Version, "calls", r.report.Calls,
 		"requests", r.report.Requests, "duration", r.report.Duration.Round(time.Millisecond))
 	return r.report, nil
 }

@@ -78,24 +78,7 @@ func (tx *Tx) rollback(ctx context.Context) error {
 
 // prepare goes as far as one can go without changing anything.
 func (tx *Tx) prepare(ctx context.Context) error {
-	var errs Errors
-	for _, e := range tx.order {
-		errs = append(errs, tx.validate(ctx, e)...)
-	}
-	if errs != nil {
-		return errs
-	}
-	for _, e := range slices.Clone(tx.order) {
-		if !e.o.canStage {
-			continue // only its alias has changed
-		}
-		tx.staging = e
-		err := e.o.rows.stage(ctx, tx, e.at, e.old, e.new, e.set)
-		tx.staging = nil
-		if err != nil {
-			errs = append(errs, e.blame(err)...)
-		}
-	}
+	errs := tx.stage(ctx, nil)
 	if errs != nil {
 		return errs
 	}
@@ -108,6 +91,38 @@ func (tx *Tx) prepare(ctx context.Context) error {
 		return errs
 	}
 	return nil
+}
+
+// stage validates and stages every row, and goes on after an error: who sent
+// twenty values wants to hear of all that are bad at once. Rows in which an
+// assignment has failed are not what the caller meant them to be: of these only
+// what Stage says of a parameter that was assigned counts.
+func (tx *Tx) stage(ctx context.Context, wrong map[*edit]bool) (errs Errors) {
+	refused := map[*edit]bool{}
+	for _, e := range tx.order {
+		if wrong[e] {
+			continue
+		}
+		found := tx.validate(ctx, e)
+		refused[e] = found != nil
+		errs = append(errs, found...)
+	}
+	for _, e := range slices.Clone(tx.order) {
+		if !e.o.canStage || refused[e] {
+			continue // canStage: only its alias has changed
+		}
+		tx.staging = e
+		err := e.o.rows.stage(ctx, tx, e.at, e.old, e.new, e.set)
+		tx.staging = nil
+		for _, one := range flat(err) {
+			var fe *FieldError
+			if wrong[e] && (!errors.As(one, &fe) || !e.set(fe.Name)) {
+				continue
+			}
+			errs = append(errs, e.blame(one)...)
+		}
+	}
+	return errs
 }
 
 // commit is the part that changes things.

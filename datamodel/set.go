@@ -7,14 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Set assigns parameters in the transaction. It goes through all of them and
 // returns every error, as Errors; the transaction is then only good for Abort.
-// What concerns rows as wholes (Check, Unique) comes up in DryRun or Commit.
+// What concerns rows as wholes (Check, Unique) comes up in DryRun or Commit,
+// and, after an error, here: the caller hears of everything at once.
 func (tx *Tx) Set(ctx context.Context, as ...Assignment) error {
 	ctx = tx.callback(ctx)
 	var errs Errors
+	var failed []string
 	seen := make(map[string]bool, len(as))
 	for _, a := range as {
 		name, err := tx.assign(ctx, a)
@@ -28,12 +31,37 @@ func (tx *Tx) Set(ctx context.Context, as ...Assignment) error {
 		}
 		if err != nil {
 			errs = append(errs, &ParamError{a.Path, err})
+			failed = append(failed, name)
 		}
 	}
 	if errs != nil {
-		return errs
+		return append(errs, tx.also(ctx, failed)...)
 	}
 	return nil
+}
+
+// also finds what else of the transaction would be refused; failed are the
+// names of what already was.
+func (tx *Tx) also(ctx context.Context, failed []string) Errors {
+	wrong := map[*edit]bool{}
+	for _, name := range failed {
+		var row *edit
+		for _, e := range tx.order {
+			if strings.HasPrefix(name, e.prefix) && (row == nil || len(e.prefix) > len(row.prefix)) {
+				row = e
+			}
+		}
+		if row != nil {
+			wrong[row] = true
+		}
+	}
+	errs := tx.stage(ctx, wrong)
+	if err := tx.rollback(ctx); err != nil {
+		tx.t.o.Log.Error("rolling back failed", "err", err)
+	}
+	clear(tx.by)
+	tx.after, tx.rekeys = nil, nil
+	return errs
 }
 
 // assign returns the numbered name of what it has set.

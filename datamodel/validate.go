@@ -119,6 +119,9 @@ func (w *walker) keyOf(n *node, at []Key, row any, names []string) string {
 // flat takes a tree of joined errors apart. What fmt.Errorf makes of several
 // is one error, and stays one.
 func flat(err error) []error {
+	if err == nil {
+		return nil
+	}
 	if errs, ok := err.(Errors); ok {
 		return errs.Unwrap()
 	}

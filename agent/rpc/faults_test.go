@@ -146,6 +146,12 @@ func TestEveryBadParameter(t *testing.T) {
 		{"forced already", pv("", ms+"InformParameter.1.ParameterName", di+"SoftwareVersion"), []string{ms + "InformParameter.1.ParameterName 9007"}},
 		{"all of them", pv("", di+"Nope", "1", di+"ProvisioningCode", "fine", di+"UpTime", "1", ms+"InstanceMode", "Both"),
 			[]string{di + "Nope 9005", di + "UpTime 9008", ms + "InstanceMode 9007"}},
+		{"what the type refuses, and what the setting does, in one row",
+			pv("", ms+"InstanceMode", "Both", ms+"URL", "nonsense", ms+"PeriodicInformInterval", "60"),
+			[]string{ms + "InstanceMode 9007", ms + "URL 9007"}},
+		{"what the type refuses, and what another row does",
+			pv("", ms+"InstanceMode", "Both", ms+"InformParameter.1.ParameterName", di+"SoftwareVersion"),
+			[]string{ms + "InstanceMode 9007", ms + "InformParameter.1.ParameterName 9007"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

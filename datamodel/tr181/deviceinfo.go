@@ -74,9 +74,11 @@ func (m *Model) readDeviceInfo(ctx context.Context) (d deviceInfo, err error) {
 	if m.p.System == nil {
 		return d, nil
 	}
-	var up time.Duration
-	if up, err = m.p.System.Uptime(ctx); err != nil {
-		return d, lacking(err)
+	up, err := m.p.System.Uptime(ctx)
+	if err != nil {
+		// Who the device is must not hang on a clock: every Inform needs it. The
+		// agent was started with the device, or soon after.
+		up = time.Since(m.a.Start)
 	}
 	d.upTime = seconds(up)
 	name, err := m.p.System.Hostname(ctx)

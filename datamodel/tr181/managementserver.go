@@ -92,6 +92,7 @@ func (m *Model) managementServer() datamodel.Object {
 		Rows:   datamodel.One(m.readManagementServer),
 		Check:  checkManagementServer,
 		Stage: func(_ context.Context, tx *datamodel.Tx, _ []datamodel.Key, c datamodel.Change[managementServer]) error {
+			var errs []error
 			for i := range managementServerParams {
 				p := &managementServerParams[i]
 				if p.Access != datamodel.ReadWrite || !c.Set(p.Name) {
@@ -99,10 +100,10 @@ func (m *Model) managementServer() datamodel.Object {
 				}
 				text := datamodel.Text(managementServerParams, c.New, p.Name)
 				if err := m.a.Settings.Stage(tx, managementServerName+p.Name, text); err != nil {
-					return &datamodel.FieldError{Name: p.Name, Err: err}
+					errs = append(errs, &datamodel.FieldError{Name: p.Name, Err: err})
 				}
 			}
-			return nil
+			return errors.Join(errs...)
 		},
 	}
 	return datamodel.Define("Device."+managementServerName, managementServerParams, src)

@@ -75,6 +75,9 @@ func (b *settingsBatch) Commit(context.Context) (bool, error) {
 	return false, nil
 }
 func (b *settingsBatch) Rollback(context.Context) error {
+	if b.old == nil {
+		return nil // never prepared
+	}
 	clear(b.s)
 	maps.Copy(b.s, b.old)
 	return nil
