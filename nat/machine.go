@@ -215,7 +215,8 @@ func (m *machine) untold() bool {
 // tell plans an OnAddress, at most one every 30 s; it returns when there is one
 // to come.
 func (m *machine) tell(now time.Time) (due time.Time) {
-	if !m.untold() {
+	early := m.status.State == Binding || m.status.State == Resolving
+	if !m.untold() || early && !m.everTold { // the first word should be a good one
 		return time.Time{}
 	}
 	if at := m.toldAt.Add(tellEvery); m.everTold && now.Before(at) {

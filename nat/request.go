@@ -150,7 +150,8 @@ func nibble(c byte) byte {
 // A verifier checks signatures with one user name and password. It allocates
 // nothing per datagram.
 type verifier struct {
-	name, key string
+	name      []byte
+	key       Secret
 	mac       hash.Hash // nil: nothing is ever verified
 	scratch   [maxValue]byte
 	sum, sig  [sha1.Size]byte
@@ -159,10 +160,10 @@ type verifier struct {
 // set takes a new name and password. An empty password signs nothing: anybody
 // could.
 func (v *verifier) set(name string, key Secret) {
-	if v.mac != nil && v.name == name && v.key == string(key) {
+	if v.mac != nil && string(v.name) == name && v.key == key {
 		return
 	}
-	v.name, v.key, v.mac = name, string(key), nil
+	v.name, v.key, v.mac = []byte(name), key, nil
 	if key != "" {
 		v.mac = hmac.New(sha1.New, []byte(key))
 	}
@@ -186,7 +187,7 @@ func (v *verifier) verify(r request) bool {
 		v.mac.Reset()
 		v.mac.Write(r.ts)
 		v.mac.Write(r.id)
-		v.write(v.name)
+		v.mac.Write(v.name)
 		v.mac.Write(cn)
 		if subtle.ConstantTimeCompare(v.mac.Sum(v.sum[:0]), v.sig[:]) == 1 {
 			return true
@@ -195,20 +196,10 @@ func (v *verifier) verify(r request) bool {
 	return false
 }
 
-// write hashes a text without making bytes of it on the heap.
-func (v *verifier) write(text string) {
-	var buf [64]byte
-	for len(text) > 0 {
-		n := copy(buf[:], text)
-		v.mac.Write(buf[:n])
-		text = text[n:]
-	}
-}
-
 // isName tells whether un is our user name, in any reading.
 func (v *verifier) isName(un []byte) bool {
 	for k := asItStands; k < readings; k++ {
-		if name, ok := k.read(v.scratch[:0], un); ok && string(name) == v.name {
+		if name, ok := k.read(v.scratch[:0], un); ok && bytes.Equal(name, v.name) {
 			return true
 		}
 	}

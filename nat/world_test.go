@@ -39,7 +39,7 @@ type world struct {
 	state    *memory
 	ctx      context.Context
 	stop     context.CancelFunc
-	ended    chan struct{}
+	halt     func() // ends the client
 	wg       sync.WaitGroup
 	listened func(netip.AddrPort) (Conn, error)
 
@@ -122,7 +122,7 @@ func (w *world) serve(at netip.AddrPort, k stun.Knobs) {
 	w.wg.Go(func() { _ = s.Serve(w.ctx, conn) })
 }
 
-// start starts the client, again after a reboot.
+// start starts the client.
 func (w *world) start() {
 	w.t.Helper()
 	w.guard = guard.New(guard.Config{Accept: func(string) {
@@ -137,11 +137,15 @@ func (w *world) start() {
 	w.client = c
 	ctx, stop := context.WithCancel(w.ctx)
 	ended := make(chan struct{})
-	w.ended = ended
-	previous := w.stop
-	w.stop = func() { stop(); <-ended; previous() }
+	w.halt = func() { stop(); <-ended }
 	go func() { _ = c.Run(ctx); close(ended) }()
 	synctest.Wait()
+}
+
+// reboot stops the client and starts another one with the same state.
+func (w *world) reboot() {
+	w.halt()
+	w.start()
 }
 
 func (w *world) config() Config {
@@ -226,6 +230,7 @@ func (w *world) pass(d time.Duration) {
 }
 
 func (w *world) close() {
+	w.halt()
 	w.stop()
 	w.wg.Wait()
 }
@@ -284,5 +289,7 @@ func (w *world) wantState(s State) {
 		w.t.Errorf("state %q (%s), want %q", st.State, st.Err, s)
 	}
 }
+
+func noLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 var errTest = errors.New("so it is")
