@@ -140,8 +140,9 @@ func mechanisms(features *element) []string {
 	return out
 }
 
-// authenticate tries what the server offers, best first. A refused password
-// ends it, unless it was the binding to TLS that was refused with it.
+// authenticate tries what the server offers, best first. It goes on only after
+// a refusal of the mechanism, not of who we are: a wrong password is wrong in
+// all of them.
 func (n *negotiation) authenticate(features *element) error {
 	var state *tls.ConnectionState
 	if n.l.secured != nil {
@@ -153,21 +154,31 @@ func (n *negotiation) authenticate(features *element) error {
 	if len(list) == 0 {
 		return &ConfigError{fmt.Errorf("the server offers no way to authenticate that we take: %s", short(strings.Join(offered, " ")))}
 	}
-	var err error
+	var refused *AuthError
 	for _, name := range list[:min(len(list), maxMechanisms)] {
-		err = n.exchange(name, begin(name, n.p, state, offered))
-		var refused *AuthError
+		before := refused
+		err := n.exchange(name, begin(name, n.p, state, offered))
 		switch {
 		case err == nil:
 			n.mechanism = name
 			return nil
-		case !errors.As(err, &refused):
-			return err
-		case refused.Condition == "not-authorized" && !strings.HasSuffix(name, "-PLUS"):
+		case !errors.As(err, &refused) && before != nil:
+			return before // the server has closed after its refusal: that is what to tell
+		case refused == nil || !refused.ofMechanism():
 			return err
 		}
 	}
-	return err
+	return refused
+}
+
+// ofMechanism reports whether another mechanism may do better. Binding to the
+// TLS channel may fail in more ways than its servers have words for.
+func (e *AuthError) ofMechanism() bool {
+	switch e.Condition {
+	case "invalid-mechanism", "mechanism-too-weak", "malformed-request", "incorrect-encoding":
+		return true
+	}
+	return strings.HasSuffix(e.Mechanism, "-PLUS")
 }
 
 // exchange runs one mechanism (RFC 6120 6.4).
