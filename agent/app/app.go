@@ -183,7 +183,7 @@ func (a *Agent) open() (unlock func() error, err error) {
 // start makes every part, lowest first. Nothing runs yet when it returns.
 func (a *Agent) start(ctx context.Context) error {
 	p := a.cfg.Platform
-	a.wall = newWall(p.Clock, a.cfg.Built)
+	a.wall = newWall(p.Clock, a.cfg.Built, a.newestState())
 	a.wall.refresh(ctx)
 	var err error
 	a.settings, err = settings.Open(settings.Options{
@@ -200,7 +200,8 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.id, err = a.identify(ctx); err != nil {
 		return err
 	}
-	a.reach = &reach{links: p.Links, addresses: p.Addresses}
+	a.reach = &reach{links: p.Links, addresses: p.Addresses, kept: a.run.File("reach", 1)}
+	a.reach.load()
 	a.reach.refresh(ctx)
 	if err := a.startModel(ctx); err != nil {
 		return err

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -10,17 +11,38 @@ import (
 )
 
 // wall is the wall clock of the agent. A router without a battery wakes up in
-// 1970: a time before the floor (the day this agent was built) cannot be true,
-// so the clock counts as not set, and runs from the floor until it is.
+// 1970: a time before the floor (when this agent was built, or last wrote its
+// state) cannot be true, so the clock counts as not set, and runs from the floor
+// until it is.
 type wall struct {
 	clock   platform.Clock // nil: that of the process
-	floor   time.Time
+	built   time.Time // no clock can be earlier
+	newest  time.Time // of the state files; a clock that is not set is not earlier
 	started time.Time // monotonic: when the floor was what time it is
 	set     atomic.Bool
 }
 
-func newWall(clock platform.Clock, floor time.Time) *wall {
-	return &wall{clock: clock, floor: floor.Round(0), started: time.Now()}
+func newWall(clock platform.Clock, built, newest time.Time) *wall {
+	return &wall{clock: clock, built: built.Round(0), newest: newest.Round(0), started: time.Now()}
+}
+
+// newestState is when the agent last wrote its state; zero when nobody knows.
+// It is a hint: the clock may have been wrong then, so it never overrules one
+// that has been set.
+func (a *Agent) newestState() (newest time.Time) {
+	if a.cfg.StateFS != nil {
+		return newest // not a file system that knows times
+	}
+	files, err := os.ReadDir(a.cfg.State)
+	if err != nil {
+		return newest
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err == nil && info.ModTime().After(newest) {
+			newest = info.ModTime()
+		}
+	}
+	return newest
 }
 
 // refresh asks the platform whether the clock has been set. It is done at the
@@ -40,11 +62,15 @@ func (w *wall) Now() (t time.Time, known bool) {
 	if w.clock != nil {
 		t = w.clock.Now()
 	}
-	if t.Before(w.floor) {
-		// It must go on all the same: deadlines by the wall clock hang on it.
-		return w.floor.Add(time.Since(w.started)), false
+	known, floor := w.set.Load(), w.built
+	if !known && w.newest.After(floor) {
+		floor = w.newest
 	}
-	return t, w.set.Load()
+	if t.Before(floor) {
+		// It must go on all the same: deadlines by the wall clock hang on it.
+		return floor.Add(time.Since(w.started)), false
+	}
+	return t, known
 }
 
 // clockStepped follows a step of the wall clock.

@@ -5,8 +5,10 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 
+	"gatehouse/datamodel"
 	"gatehouse/platform"
 )
 
@@ -17,6 +19,9 @@ import (
 type reach struct {
 	links     platform.Links
 	addresses platform.Addresses
+	// kept holds our end of the last session, in RAM: a process that starts over
+	// must not tell another URL until its first session. nil: it may.
+	kept datamodel.Backing
 
 	mu   sync.Mutex
 	last netip.Addr // our end of the last session
@@ -24,6 +29,20 @@ type reach struct {
 	host netip.Addr // what is told
 	port uint16     // of the connection request server; 0: it does not listen
 	path string     // with its slash
+}
+
+// load reads where the last session of an earlier process came from.
+func (r *reach) load() {
+	if r.kept == nil {
+		return
+	}
+	text, err := r.kept.Load()
+	if err != nil {
+		return // a first start, or one after a boot
+	}
+	if addr, err := netip.ParseAddr(strings.TrimSpace(string(text))); err == nil {
+		r.last = addr
+	}
 }
 
 // ConnectionRequestURL implements tr181.Reach; "" while we cannot be reached.
@@ -58,8 +77,15 @@ func (r *reach) session(local net.Addr) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last = ap.Addr().Unmap()
-	r.host = r.last
+	r.host = ap.Addr().Unmap()
+	if r.last == r.host {
+		return
+	}
+	r.last = r.host
+	if r.kept != nil {
+		// What cannot be kept is found out again by the next session.
+		_ = r.kept.Save([]byte(r.last.String() + "\n"))
+	}
 }
 
 // refresh looks anew at the links and addresses of the device. It reports

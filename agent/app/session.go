@@ -19,12 +19,17 @@ import (
 type sessions struct {
 	agent   *Agent
 	handler cwmp.Handler
-	older   string // URL of an ACS that is to be offered CWMP 1.0 next
+	older   string    // URL of an ACS that is to be offered CWMP 1.0 next
+	since   time.Time // when that was found out
 }
 
 // sessionTimeout is how long we ask the ACS to wait for an answer of ours:
 // reading the whole tree of a large router on a slow CPU takes a while.
 const sessionTimeout = 60 * time.Second
+
+// offerOlder is how long an ACS is offered CWMP 1.0 alone. An ACS that was out
+// of order fails in the same way as one that knows nothing newer.
+const offerOlder = 24 * time.Hour
 
 // Run implements [core.Runner]. Core and cwmp log how it goes.
 func (s *sessions) Run(ctx context.Context, o core.Order, informed func()) core.Result {
@@ -50,14 +55,14 @@ func (s *sessions) Run(ctx context.Context, o core.Order, informed func()) core.
 func (s *sessions) remember(acs string, r cwmp.Report) {
 	switch {
 	case r.TryOlder && s.older != acs:
-		s.older = acs
+		s.older, s.since = acs, time.Now()
 	case r.TryOlder:
 		s.older = "" // that was not it
 	}
 }
 
 func (s *sessions) version(acs string) string {
-	if s.older == acs {
+	if s.older == acs && time.Since(s.since) < offerOlder {
 		return "1.0"
 	}
 	return s.agent.settings.Get(settings.CWMPVersion)
