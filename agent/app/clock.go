@@ -16,9 +16,9 @@ import (
 // until it is.
 type wall struct {
 	clock   platform.Clock // nil: that of the process
-	built   time.Time // no clock can be earlier
-	newest  time.Time // of the state files; a clock that is not set is not earlier
-	started time.Time // monotonic: when the floor was what time it is
+	built   time.Time      // no clock can be earlier
+	newest  time.Time      // of the state files; a clock that is not set is not earlier
+	started time.Time      // monotonic: when the floor was what time it is
 	set     atomic.Bool
 }
 
