@@ -150,11 +150,11 @@ func nibble(c byte) byte {
 // A verifier checks signatures with one user name and password. It allocates
 // nothing per datagram.
 type verifier struct {
-	name      []byte
-	key       Secret
-	mac       hash.Hash // nil: nothing is ever verified
-	scratch   [maxValue]byte
-	sum, sig  [sha1.Size]byte
+	name     []byte
+	key      Secret
+	mac      hash.Hash // nil: nothing is ever verified
+	scratch  [maxValue]byte
+	sum, sig [sha1.Size]byte
 }
 
 // set takes a new name and password. An empty password signs nothing: anybody

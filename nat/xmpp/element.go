@@ -112,6 +112,10 @@ func (r *reader) ReadByte() (byte, error) {
 			}
 			continue
 		}
+		if r.between && b != '<' {
+			r.err = errText
+			return 0, r.err
+		}
 		r.between = false
 		if r.left--; r.left < 0 {
 			r.err = errTooLarge
