@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -143,8 +144,8 @@ func FuzzSASL(f *testing.F) {
 		if _, err := d.step(first); err == nil {
 			_, _ = d.step(second)
 		}
-		if checkServerFirst(first, []byte("abc")) != nil || strings.Contains(string(first), "i=1000") {
-			return
+		if checkServerFirst(first, []byte("abc")) != nil || !regexp.MustCompile(`,i=\d{1,4}(,|$)`).Match(first) {
+			return // refused, or slow
 		}
 		m := withNonce(begin(scram1, Params{Username: "u", Password: "p"}, nil, nil), "abc")
 		_, _ = m.start()
