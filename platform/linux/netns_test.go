@@ -114,9 +114,13 @@ func (b *bench) settle(names ...string) {
 		}
 		cancel()
 	}
+	lo := b.link("lo")
+	poked := make(chan struct{})
 	go func() { // once the watch listens, this is what it hears
-		b.h.LinkSetAlias(b.link("lo"), "settle")
+		defer close(poked)
+		b.h.LinkSetAlias(lo, "settle")
 	}()
+	defer func() { <-poked }()
 	look()
 	if err := p.Events.Watch(ctx, func(platform.Event) { look() }); !errors.Is(err, context.Canceled) {
 		b.t.Fatalf("the links do not come up: %v, %v", err, failed)
