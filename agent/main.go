@@ -53,6 +53,7 @@ type invocation struct {
 type options struct {
 	json                 bool
 	next, dryRun, origin bool
+	session              bool
 	soap                 bool
 	notification         int
 	logLevel             string
@@ -77,6 +78,7 @@ func commands() []command {
 		}},
 		{"watch", "PATH…", "values, and each change of them", watch, nil},
 		{"status", "", "how the agent is doing", status, nil},
+		{"log", "--session [N]", "what the last sessions were about: methods, names, faults, durations", showLog, logFlags},
 		{"inform", "[EVENT]", "start a session with the ACS", inform, nil},
 		{"reload", "", "read the configuration file anew", reload, nil},
 		{"completion", "bash", "print a completion script", completion, nil},

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +46,7 @@ func statusRows(s *screen, st *api.Status, now time.Time) [][]string {
 		{"sessions", fmt.Sprintf("%d since the start, %d of them failed", st.Sessions, st.Failures)},
 		{"reachable at", dash(st.ConnectionRequestURL)},
 	}
+	rows = append(rows, counterRows(&st.Counters, now)...)
 	if st.SafeMode {
 		rows = append(rows, []string{"safe mode", "on: the agent ended badly three times within ten minutes of its start"})
 	}
@@ -63,6 +66,28 @@ func statusRows(s *screen, st *api.Status, now time.Time) [][]string {
 		[]string{"device", dash(strings.Join(device, " "))},
 		[]string{"version", st.Version + " on " + st.Platform},
 	)
+	return rows
+}
+
+// counterRows tells of the counters what has happened at all.
+func counterRows(c *api.Counters, now time.Time) (rows [][]string) {
+	var list []string
+	for _, k := range api.Kinds() {
+		if n := c.Failures[k]; n > 0 {
+			list = append(list, fmt.Sprintf("%s %d", k, n))
+		}
+	}
+	if list != nil {
+		rows = append(rows, []string{"failed by", strings.Join(list, ", ")})
+	}
+	for _, transport := range slices.Sorted(maps.Keys(c.ConnectionRequests)) {
+		n := c.ConnectionRequests[transport]
+		rows = append(rows, []string{"requests by " + transport,
+			fmt.Sprintf("%d accepted, %d too fast, %d with wrong credentials", n.Accepted, n.Limited, n.Refused)})
+	}
+	for _, e := range c.Blocked {
+		rows = append(rows, []string{"passed over", e.Address + ", to be tried again " + when(e.Until, now)})
+	}
 	return rows
 }
 

@@ -16,24 +16,6 @@ import (
 	"gatehouse/datamodel"
 )
 
-// Rights are what a caller may do.
-type Rights uint8
-
-// The rights. Secrets are never read back, by nobody.
-const (
-	Read  Rights = 1 << iota // values, names, attributes, status, watches
-	Write                    // set, add, delete, attributes
-	Act                      // start a session, read the configuration anew
-
-	Everything = Read | Write | Act
-)
-
-// A Caller is who stands at the door, as the door made sure of it.
-type Caller struct {
-	Name   string // for the log: "cli uid 0"
-	Rights Rights
-}
-
 // Core is what the service needs of the agent's core.
 type Core interface {
 	Ask(ctx context.Context, m core.Message) error
@@ -61,7 +43,12 @@ type Config struct {
 	// Agent fills in what only the agent as a whole knows of its status: the ACS
 	// among it.
 	Agent func(*Status)
-	Log   *slog.Logger
+	// Statuses yields the present status of the core and each later one, until
+	// ctx ends. nil: it cannot be watched.
+	Statuses func(ctx context.Context) iter.Seq[core.Status]
+	// Recent returns the last sessions, oldest first; nil: none is remembered.
+	Recent func() []SessionLog
+	Log    *slog.Logger
 }
 
 // A Service serves every door. Its methods may be called by many goroutines.
@@ -108,7 +95,7 @@ type Assignment struct {
 // left out.
 func (s *Service) Get(ctx context.Context, c Caller, paths []string) iter.Seq2[Value, error] {
 	return func(yield func(Value, error) bool) {
-		if err := c.may(Read); err != nil {
+		if err := c.mayReach(Read, paths...); err != nil {
 			yield(Value{}, err)
 			return
 		}
@@ -123,13 +110,13 @@ func (s *Service) Get(ctx context.Context, c Caller, paths []string) iter.Seq2[V
 					yield(Value{}, named(err))
 					return
 				}
-				if !yield(s.value(it), nil) {
+				if c.has(Read, it.Name) && !yield(s.value(it), nil) {
 					return
 				}
 			}
 		}
 		for _, v := range out {
-			if !yield(v, nil) {
+			if c.reaches(Read, v.Name) && !yield(v, nil) {
 				return
 			}
 		}
@@ -159,7 +146,7 @@ func typeName(t datamodel.Type) string { return t.XSD()[len("xsd:"):] }
 // Names yields what is at or below path, or, with next, only the next level.
 func (s *Service) Names(ctx context.Context, c Caller, path string, next bool) iter.Seq2[Name, error] {
 	return func(yield func(Name, error) bool) {
-		if err := c.may(Read); err != nil {
+		if err := c.mayReach(Read, path); err != nil {
 			yield(Name{}, err)
 			return
 		}
@@ -172,7 +159,7 @@ func (s *Service) Names(ctx context.Context, c Caller, path string, next bool) i
 			if !n.Object {
 				line.Type = typeName(n.Type)
 			}
-			if !yield(line, nil) {
+			if c.reaches(Read, n.Path) && !yield(line, nil) {
 				return
 			}
 		}
@@ -189,7 +176,10 @@ func (s *Service) Set(ctx context.Context, c Caller, as []Assignment, dryRun boo
 		list[i] = datamodel.Assignment{Path: a.Name, Value: a.Value}
 		paths[i] = a.Name
 	}
-	return s.write(ctx, c, dryRun, func(tx *datamodel.Tx) ([]string, error) {
+	return s.write(ctx, c, dryRun, paths, func(tx *datamodel.Tx) ([]string, error) {
+		if err := s.maySecrets(ctx, c, paths); err != nil {
+			return nil, err
+		}
 		return paths, tx.Set(ctx, list...)
 	})
 }
@@ -197,7 +187,7 @@ func (s *Service) Set(ctx context.Context, c Caller, as []Assignment, dryRun boo
 // Add makes an instance in the table and sets parameters of it, in one
 // transaction; it returns the path of the instance.
 func (s *Service) Add(ctx context.Context, c Caller, table string, as []Assignment) (path string, err error) {
-	_, err = s.write(ctx, c, false, func(tx *datamodel.Tx) ([]string, error) {
+	_, err = s.write(ctx, c, false, []string{table}, func(tx *datamodel.Tx) ([]string, error) {
 		added, err := tx.Add(ctx, table)
 		if err != nil {
 			return nil, err
@@ -206,6 +196,9 @@ func (s *Service) Add(ctx context.Context, c Caller, table string, as []Assignme
 		list := make([]datamodel.Assignment, len(as))
 		for i, a := range as {
 			list[i] = datamodel.Assignment{Path: path + a.Name, Value: a.Value}
+		}
+		if err := s.maySecretsBelow(c, table, list); err != nil {
+			return nil, err
 		}
 		return []string{path}, tx.Set(ctx, list...)
 	})
@@ -217,7 +210,7 @@ func (s *Service) Add(ctx context.Context, c Caller, table string, as []Assignme
 
 // Delete deletes all the instances or none.
 func (s *Service) Delete(ctx context.Context, c Caller, paths []string) error {
-	_, err := s.write(ctx, c, false, func(tx *datamodel.Tx) ([]string, error) {
+	_, err := s.write(ctx, c, false, paths, func(tx *datamodel.Tx) ([]string, error) {
 		for _, p := range paths {
 			if err := tx.Delete(ctx, p); err != nil {
 				return nil, err
@@ -228,9 +221,10 @@ func (s *Service) Delete(ctx context.Context, c Caller, paths []string) error {
 	return err
 }
 
-// write runs one transaction. edit returns the paths that it changes.
-func (s *Service) write(ctx context.Context, c Caller, dryRun bool, edit func(*datamodel.Tx) ([]string, error)) (deferred bool, err error) {
-	if err := c.may(Write); err != nil {
+// write runs one transaction on what is at the paths. edit returns the paths
+// that it changes.
+func (s *Service) write(ctx context.Context, c Caller, dryRun bool, at []string, edit func(*datamodel.Tx) ([]string, error)) (deferred bool, err error) {
+	if err := c.mayAll(Write, at...); err != nil {
 		return false, err
 	}
 	tx, err := s.Tree.Begin(ctx)
@@ -276,7 +270,7 @@ type Attribute struct {
 // GetAttributes yields the attributes of the parameters at or below the paths.
 func (s *Service) GetAttributes(ctx context.Context, c Caller, paths []string) iter.Seq2[Attribute, error] {
 	return func(yield func(Attribute, error) bool) {
-		if err := c.may(Read); err != nil {
+		if err := c.mayReach(Read, paths...); err != nil {
 			yield(Attribute{}, err)
 			return
 		}
@@ -288,7 +282,7 @@ func (s *Service) GetAttributes(ctx context.Context, c Caller, paths []string) i
 			if a.AccessList == nil {
 				a.AccessList = []string{} // nobody, which is not the same as unknown
 			}
-			if !yield(Attribute(a), nil) {
+			if c.has(Read, a.Name) && !yield(Attribute(a), nil) {
 				return
 			}
 		}
@@ -299,7 +293,7 @@ func (s *Service) GetAttributes(ctx context.Context, c Caller, paths []string) i
 // SetNotification sets the Notification attribute (0 off, 1 passive, 2 active,
 // TR-069 A.3.2.4) of the parameters at or below the paths.
 func (s *Service) SetNotification(ctx context.Context, c Caller, paths []string, notification int) error {
-	if err := c.may(Write); err != nil {
+	if err := c.mayAll(Write, paths...); err != nil {
 		return err
 	}
 	changes := make([]notify.Change, len(paths))

@@ -63,15 +63,6 @@ func Refuse(name, path, text string) *Error {
 // Name is the name of the first problem.
 func (e *Error) Name() string { return e.Problems[0].Name }
 
-var errNotPermitted = Refuse(NotPermitted, "", "you may not do this: ask as root, or as the user that the agent runs as")
-
-func (c Caller) may(right Rights) error {
-	if c.Rights&right != right {
-		return errNotPermitted
-	}
-	return nil
-}
-
 // named gives an error of the layers below its name.
 func named(err error) error {
 	if err == nil {

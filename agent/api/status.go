@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"iter"
 	"time"
 
 	"gatehouse/agent/core"
@@ -28,17 +30,39 @@ type Status struct {
 	Device               map[string]string `json:"device,omitempty"` // Manufacturer, OUI, ProductClass, SerialNumber
 	SafeMode             bool              `json:"safeMode,omitempty"`
 	ConnectionRequestURL string            `json:"connectionRequestURL,omitempty"`
-	ConnectionRequests   map[string]uint64 `json:"connectionRequests,omitempty"` // counted by what became of them
 	FlashWrites          uint64            `json:"flashWrites"`
+	Counters             Counters          `json:"counters"`
 	Absent               []string          `json:"absent,omitempty"` // what this platform or user cannot serve
 }
 
 // Status returns the present status.
 func (s *Service) Status(c Caller) (Status, error) {
-	if err := c.may(Read); err != nil {
+	if err := c.mayAll(Read, statusPath); err != nil {
 		return Status{}, err
 	}
 	return s.status(), nil
+}
+
+// statusPath is what one must be able to read to be told how the agent is
+// doing: the URL of the ACS is part of it.
+const statusPath = "Device.ManagementServer."
+
+// Statuses yields the present status and each later one, until ctx ends.
+func (s *Service) Statuses(ctx context.Context, c Caller) iter.Seq2[Status, error] {
+	return func(yield func(Status, error) bool) {
+		st, err := s.Status(c)
+		if err != nil || s.Config.Statuses == nil {
+			yield(st, err)
+			return
+		}
+		for now := range s.Config.Statuses(ctx) {
+			st := fromCore(now)
+			s.Agent(&st)
+			if !yield(st, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (s *Service) status() Status {

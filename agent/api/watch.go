@@ -19,6 +19,7 @@ import (
 type Update struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+	Type  string `json:"type,omitempty"` // of a value, as in Value
 	Added bool   `json:"added,omitempty"`
 	Gone  bool   `json:"gone,omitempty"`
 }
@@ -123,29 +124,64 @@ func (s *Service) enter() (w *watcher, leave func(), err error) {
 // the start; later it is gone, and may come back.
 func (s *Service) Watch(ctx context.Context, c Caller, paths []string) iter.Seq2[Update, error] {
 	return func(yield func(Update, error) bool) {
-		if err := c.may(Read); err != nil {
-			yield(Update{}, err)
-			return
-		}
-		w, leave, err := s.enter()
-		if err != nil {
-			yield(Update{}, err)
-			return
-		}
-		defer leave()
-		v := &view{tree: s.Tree, known: map[string]mark{}, seed: maphash.MakeSeed(), yield: yield, first: true}
-		for i, p := range paths {
-			if !v.look(ctx, i, p) {
-				return
+		s.watch(ctx, c, paths, yield, func() bool { return true })
+	}
+}
+
+// WatchLooks is Watch by the look: what each look has found new, in one piece
+// of at most maxPiece or several. The first look yields one even when there is
+// nothing.
+func (s *Service) WatchLooks(ctx context.Context, c Caller, paths []string) iter.Seq2[[]Update, error] {
+	return func(yield func([]Update, error) bool) {
+		var piece []Update
+		first := true
+		flush := func() bool {
+			if len(piece) == 0 && !first {
+				return true
 			}
+			full := piece
+			first, piece = false, nil
+			return yield(full, nil)
 		}
-		v.first = false
-		for w.wait(ctx) {
-			topics, all := w.take()
-			for i, p := range paths {
-				if (all || s.concerns(p, topics)) && !v.look(ctx, i, p) {
-					return
-				}
+		s.watch(ctx, c, paths, func(u Update, err error) bool {
+			if err != nil {
+				return yield(nil, err)
+			}
+			piece = append(piece, u)
+			return first || len(piece) < maxPiece || flush()
+		}, flush)
+	}
+}
+
+// maxPiece bounds what a later look holds back; the first is bounded by
+// maxWatched.
+const maxPiece = 1000
+
+// watch calls looked after each look.
+func (s *Service) watch(ctx context.Context, c Caller, paths []string, yield func(Update, error) bool, looked func() bool) {
+	if err := c.mayReach(Read, paths...); err != nil {
+		yield(Update{}, err)
+		return
+	}
+	w, leave, err := s.enter()
+	if err != nil {
+		yield(Update{}, err)
+		return
+	}
+	defer leave()
+	v := &view{tree: s.Tree, known: map[string]mark{}, seed: maphash.MakeSeed(), yield: yield, first: true,
+		may: func(path string) bool { return c.has(Read, path) }}
+	for i, p := range paths {
+		if !v.look(ctx, i, p) {
+			return
+		}
+	}
+	v.first = false
+	for ok := looked(); ok && w.wait(ctx); ok = looked() {
+		topics, all := w.take()
+		for i, p := range paths {
+			if (all || s.concerns(p, topics)) && !v.look(ctx, i, p) {
+				return
 			}
 		}
 	}
@@ -163,6 +199,7 @@ type view struct {
 	pass  uint32
 	first bool // nothing was told yet: what is there is not "added"
 	yield func(Update, error) bool
+	may   func(path string) bool
 }
 
 // A mark is what is remembered of a name.
@@ -186,6 +223,9 @@ func (v *view) look(ctx context.Context, i int, path string) bool {
 		if err != nil {
 			unknown = unknown || name(err) != InvalidName
 			break
+		}
+		if !v.may(it.Name) {
+			continue
 		}
 		if !v.instances(i, it.Name) || !v.value(i, it) {
 			return false
@@ -253,7 +293,7 @@ func (v *view) value(i int, it datamodel.Item) bool {
 	}
 	m.hash = h
 	v.known[it.Name] = m
-	return v.yield(Update{Name: it.Name, Value: it.Value}, nil)
+	return v.yield(Update{Name: it.Name, Value: it.Value, Type: typeName(it.Type)}, nil)
 }
 
 // gone forgets what path i had and has no longer. Of an instance only the

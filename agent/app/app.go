@@ -85,6 +85,8 @@ type Agent struct {
 	reach    *reach
 	health   *health
 	safe     bool
+	counters counters
+	recent   *recent
 
 	network   atomic.Pointer[network]     // made by the first session
 	unchecked atomic.Pointer[cwmp.Client] // of a session that was held without a clock
@@ -185,6 +187,7 @@ func (a *Agent) start(ctx context.Context) error {
 	p := a.cfg.Platform
 	a.wall = newWall(p.Clock, a.cfg.Built, a.newestState())
 	a.wall.refresh(ctx)
+	a.recent = &recent{now: a.wall.Now}
 	var err error
 	a.settings, err = settings.Open(settings.Options{
 		Config: a.cfg.ConfigFile, Factory: a.cfg.FactoryFile,
@@ -218,7 +221,7 @@ func (a *Agent) start(ctx context.Context) error {
 	})
 	a.api = api.New(api.Config{
 		Tree: a.tree, Attributes: a.notify, Core: a.core,
-		Origin: a.origin, Reload: a.settings.Reload, Written: a.written, Agent: a.describe,
+		Origin: a.origin, Reload: a.settings.Reload, Written: a.written, Agent: a.describe, Recent: a.recent.sessions,
 		Log: a.log.With("component", "api"),
 	})
 	a.settings.OnChange(a.settingsChanged)

@@ -67,9 +67,7 @@ func (a *Agent) describe(st *api.Status) {
 	}
 	st.SafeMode = a.safe
 	st.ConnectionRequestURL = a.reach.ConnectionRequestURL()
-	counts := a.guard.Stats().Transports["http"]
-	st.ConnectionRequests = map[string]uint64{"accepted": counts.Accepted, "limited": counts.Limited, "refused": counts.Failed}
-	st.FlashWrites, _ = a.state.Writes()
+	a.fill(st)
 	st.Absent = a.absent()
 }
 

@@ -34,7 +34,13 @@ const offerOlder = 24 * time.Hour
 // Run implements [core.Runner]. Core and cwmp log how it goes.
 func (s *sessions) Run(ctx context.Context, o core.Order, informed func()) core.Result {
 	log := s.agent.log.With("component", "cwmp")
-	report, err := s.run(ctx, o, informed, log)
+	s.agent.counters.begin(o)
+	record := s.agent.recent.begin(o)
+	report, err := s.run(ctx, o, informed, record, log)
+	record.end(err)
+	if err != nil && ctx.Err() == nil {
+		s.agent.counters.failed(kindOf(err))
+	}
 	result := core.Result{Err: err, Informed: report.Informed}
 	var refused *cwmp.HTTPError
 	if errors.As(err, &refused) {
@@ -68,13 +74,14 @@ func (s *sessions) version(acs string) string {
 	return s.agent.settings.Get(settings.CWMPVersion)
 }
 
-func (s *sessions) run(ctx context.Context, o core.Order, informed func(), log *slog.Logger) (cwmp.Report, error) {
+func (s *sessions) run(ctx context.Context, o core.Order, informed func(), record *record, log *slog.Logger) (cwmp.Report, error) {
 	a := s.agent
 	line, client, err := s.connect(ctx, o.URL, log.With("session", o.ID))
 	if err != nil {
 		return cwmp.Report{}, err
 	}
 	defer line.close()
+	record.reached(line.remote.String())
 	changed, err := a.notify.Collect(ctx, bootstraps(o))
 	if err != nil {
 		return cwmp.Report{}, fmt.Errorf("what the ACS is to be told: %w", err)
@@ -97,6 +104,7 @@ func (s *sessions) run(ctx context.Context, o core.Order, informed func(), log *
 			}
 		},
 	}
+	record.listen(session)
 	report, err := session.Run(ctx)
 	if err == nil {
 		if now, known := a.wall.Now(); known {
@@ -114,18 +122,18 @@ func (s *sessions) connect(ctx context.Context, acs string, log *slog.Logger) (*
 	a := s.agent
 	u, err := url.Parse(acs)
 	if err != nil || u.Host == "" {
-		return nil, nil, fmt.Errorf("%q is no URL of an ACS", acs)
+		return nil, nil, errConfig{fmt.Errorf("%q is no URL of an ACS", acs)}
 	}
 	if err := a.settings.CheckURL(acs); err != nil {
-		return nil, nil, err
+		return nil, nil, errConfig{err}
 	}
 	config, err := a.tlsConfig(u.Scheme)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errConfig{err}
 	}
 	dialer, err := a.dialer(log)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errConfig{err}
 	}
 	port := u.Port()
 	if port == "" {

@@ -25,24 +25,26 @@ const (
 
 // A Request is one call.
 type Request struct {
-	Call         string           `json:"call"` // get names set add delete attributes notify watch status inform reload
+	Call         string           `json:"call"` // get names set add delete attributes notify watch status log inform reload
 	Paths        []string         `json:"paths,omitempty"`
 	Next         bool             `json:"next,omitempty"` // names: the next level only
 	Set          []api.Assignment `json:"set,omitempty"`
 	DryRun       bool             `json:"dryRun,omitempty"`
 	Notification *int             `json:"notification,omitempty"`
 	Event        string           `json:"event,omitempty"`
+	Sessions     int              `json:"sessions,omitempty"` // log: how many; 0: all that are remembered
 }
 
 // A Line is one line of an answer. Only one of its fields is there.
 type Line struct {
-	Value     *api.Value     `json:"value,omitempty"`
-	Name      *api.Name      `json:"name,omitempty"`
-	Attribute *api.Attribute `json:"attribute,omitempty"`
-	Update    *api.Update    `json:"update,omitempty"`
-	Status    *api.Status    `json:"status,omitempty"`
-	End       *End           `json:"end,omitempty"`
-	Error     *api.Error     `json:"error,omitempty"`
+	Value     *api.Value      `json:"value,omitempty"`
+	Name      *api.Name       `json:"name,omitempty"`
+	Attribute *api.Attribute  `json:"attribute,omitempty"`
+	Update    *api.Update     `json:"update,omitempty"`
+	Status    *api.Status     `json:"status,omitempty"`
+	Session   *api.SessionLog `json:"session,omitempty"`
+	End       *End            `json:"end,omitempty"`
+	Error     *api.Error      `json:"error,omitempty"`
 }
 
 // End is the last line of a call that went well.

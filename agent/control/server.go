@@ -173,7 +173,7 @@ func (a *answer) end(err error) {
 
 func (s *Server) call(ctx context.Context, c api.Caller, req Request, out *answer) (end End, err error) {
 	switch req.Call {
-	case "get", "names", "attributes", "watch", "status":
+	case "get", "names", "attributes", "watch", "status", "log":
 		return end, s.read(ctx, c, req, out)
 	case "set":
 		end.Deferred, err = s.API.Set(ctx, c, req.Set, req.DryRun)
@@ -228,6 +228,14 @@ func (s *Server) read(ctx context.Context, c api.Caller, req Request, out *answe
 		st, err := s.API.Status(c)
 		if err == nil {
 			out.line(Line{Status: &st})
+		}
+		return err
+	case "log":
+		all, err := s.API.Sessions(c, req.Sessions)
+		for i := range all {
+			if !out.line(Line{Session: &all[i]}) {
+				return err
+			}
 		}
 		return err
 	}

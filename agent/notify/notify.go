@@ -83,7 +83,7 @@ const maxColumns = 1024
 const flashEvery = 6 * time.Hour
 
 // Notifier watches parameters. Only the goroutine in Run touches its fields,
-// but for calls, hints, attrs and done.
+// but for calls, hints, attrs, counts and done.
 type Notifier struct {
 	cfg   Config
 	log   *slog.Logger
@@ -97,6 +97,7 @@ type Notifier struct {
 	report  *Report           // handed out by Collect, and its fate not known yet
 	seen    map[string]uint64 // what core was asked to report
 	asked   bool              // core holds a VALUE CHANGE of ours
+	counts  counts
 
 	debounceAt time.Time
 	pollAt     time.Time
@@ -158,6 +159,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
+		n.count()
 		wake := timer.C
 		if d, ok := n.sleep(); ok {
 			timer.Reset(d)
