@@ -10,6 +10,9 @@ import (
 	"unicode/utf8"
 )
 
+// Parse reads an envelope of either side, strictly.
+func Parse(data []byte) (*Message, error) { return readMessage(data) }
+
 // readMessage parses an envelope as far as is needed to know what it is. What
 // is odd but readable is left for checkEnvelope.
 func readMessage(data []byte) (*Message, error) {

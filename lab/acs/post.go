@@ -70,6 +70,9 @@ func (p *post) read() bool {
 	return true
 }
 
+// Unpack undoes the Content-Encoding of an Exchange's body.
+func Unpack(encoding string, body []byte) ([]byte, error) { return unpack(encoding, body, 16<<20) }
+
 // unpack undoes a Content-Encoding (TR-069 3.4.7), bounded by limit.
 func unpack(encoding string, body []byte, limit int64) ([]byte, error) {
 	var z io.ReadCloser

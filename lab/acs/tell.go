@@ -129,10 +129,18 @@ func Mask(name, value string) string {
 	return value
 }
 
+// Envelopes are masked as text, however oddly they are written: what cannot be
+// parsed is shown too. A text may be made of CDATA and have comments in it.
 var (
-	secretValue   = regexp.MustCompile(`(?is)(<Name>[^<]*(?:password|passphrase|presharedkey|secret|wepkey|sharedkey|privatekey|pin)</Name>\s*<Value[^>]*>)[^<]+`)
-	secretElement = regexp.MustCompile(`(?is)(<Password>)[^<]+`)
+	secretValue = regexp.MustCompile(`(?is)(<Name[^>]*>` + anyText + `*?(?:password|passphrase|presharedkey|secret|wepkey|sharedkey|privatekey|pin)` +
+		`(?:\s|\]\]>|<!--.*?-->)*</Name>\s*(?:<!--.*?-->\s*)*<Value[^>]*>)` + anyText + `+`)
+	secretElement = regexp.MustCompile(`(?is)(<Password[^>]*>)` + anyText + `+`)
 )
+
+const anyText = `(?:[^<]|<!\[CDATA\[.*?\]\]>|<!--.*?-->|<!\[CDATA\[)`
+
+// MaskXML hides secrets in an envelope that is going to be shown or kept.
+func MaskXML(text string) string { return mask(text) }
 
 // mask hides secrets in an envelope that is going to be shown.
 func mask(text string) string {

@@ -354,27 +354,25 @@ func watchLink(h *house) *string {
 	return &path
 }
 
-// freshValue: while the ACS is away the value changes again; told is what is true.
+// freshValue: while the ACS is away the value changes again; told is what is
+// true by then, once.
 func freshValue(t *testing.T) {
+	const hosts = "Device.Hosts.HostNumberOfEntries"
 	story(t, plan{}, func(t *testing.T, h *house) {
-		path := watchLink(h)
+		h.acs.Queue("", func(c *acs.Conversation) error { return c.SetParameterAttributes(acs.Notify(hosts, 2)) })
 		h.start()
 		h.good(1)
 		h.acs.SetChaos(acs.Chaos{Inform: acs.Trouble{Status: 503, Times: 1}})
-		h.router.SetLink("eth1", false)
-		if v, _ := h.session(2).Inform.Parameters.Get(*path); v != "Down" {
+		crowd(h, 1)
+		if v, _ := h.session(2).Inform.Parameters.Get(hosts); v != "4" {
 			t.Errorf("first told %q", v)
 		}
-		h.router.EditLink("eth1", func(l *platform.Link) { l.Enabled = false; l.State = "Down" })
-		h.router.EditLink("eth1", func(l *platform.Link) { l.Enabled = true })
-		h.router.SetLink("eth1", true)
-		for n := 3; ; n++ {
-			s := h.good(n)
-			if v, ok := s.Inform.Parameters.Get(*path); ok && v != "Up" {
-				t.Errorf("told %q", v)
-			}
-			break
+		crowd(h, 2)
+		s := h.good(3)
+		if v, _ := s.Inform.Parameters.Get(hosts); v != "5" {
+			t.Errorf("told %q", v)
 		}
+		h.wantEvents(s, "4 VALUE CHANGE")
 		h.none(3, time.Hour)
 	})
 }
