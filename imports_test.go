@@ -46,8 +46,9 @@ var may = map[string]string{
 	"agent/rpc":      "cwmp datamodel agent/core agent/notify",
 	"agent/api":      "datamodel agent/core agent/notify",
 	"agent/control":  "agent/api",
+	"agent/metrics":  "agent/api",
 	"agent/app": "platform datamodel datamodel/tr181 cwmp cwmp/connreq internal/endpoint internal/guard internal/store" +
-		" agent/api agent/control agent/core agent/notify agent/rpc agent/settings",
+		" agent/api agent/control agent/core agent/metrics agent/notify agent/rpc agent/settings",
 	"agent": "agent/api agent/app agent/control platform platform/linux",
 }
 

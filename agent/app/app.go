@@ -94,6 +94,7 @@ type Agent struct {
 	// Flags, each with one task that waits for it.
 	good     chan struct{} // a session went well
 	rebind   chan struct{} // the connection request server has other settings now
+	measure  chan struct{} // the counters are to be asked for elsewhere now
 	networks chan struct{} // links, addresses, routes may be others now
 	changed  chan struct{} // settings have other values now
 	clock    chan struct{} // the wall clock was set
@@ -128,6 +129,7 @@ func runOnce(ctx context.Context, cfg Config) (again bool, err error) {
 		cfg: cfg, log: cfg.Log,
 		good:      make(chan struct{}, 1),
 		rebind:    make(chan struct{}, 1),
+		measure:   make(chan struct{}, 1),
 		changed:   make(chan struct{}, 1),
 		clock:     make(chan struct{}, 1),
 		networks:  make(chan struct{}, 1),
@@ -336,6 +338,7 @@ func (a *Agent) tasks() []task {
 		{name: "network", run: a.followNetwork},
 		{name: "connection requests", run: a.serveConnectionRequests},
 		{name: "control", run: a.serveControl},
+		{name: "metrics", run: a.serveMetrics},
 		{name: "health", run: a.watchHealth},
 		{name: "reload", run: a.watchReload},
 	}

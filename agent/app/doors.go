@@ -55,26 +55,36 @@ const readersGroup = "gatehouse"
 // Without such a group, or without the right to give it anything, nobody but
 // the owner and root gets in.
 func (a *Agent) admitGroup(socket string) error {
+	admitted, err := admitReaders(socket)
+	if err != nil || !admitted {
+		return err
+	}
+	return admit(a.cfg.Run, 0o710)
+}
+
+// admitReaders opens a socket to the group if that can be, and reports whether
+// it could.
+func admitReaders(socket string) (admitted bool, err error) {
+	if _, err := user.LookupGroup(readersGroup); err != nil || os.Geteuid() != 0 {
+		return false, os.Chmod(socket, 0o600)
+	}
+	return true, admit(socket, 0o660)
+}
+
+// admit gives a file to the group, with a mode.
+func admit(path string, mode os.FileMode) error {
 	g, err := user.LookupGroup(readersGroup)
-	if err != nil || os.Geteuid() != 0 {
-		return os.Chmod(socket, 0o600)
+	if err != nil {
+		return err
 	}
 	gid, err := strconv.Atoi(g.Gid)
 	if err != nil {
 		return fmt.Errorf("group %s: %w", readersGroup, err)
 	}
-	for _, p := range []struct {
-		path string
-		mode os.FileMode
-	}{{socket, 0o660}, {a.cfg.Run, 0o710}} {
-		if err := os.Chown(p.path, -1, gid); err != nil {
-			return err
-		}
-		if err := os.Chmod(p.path, p.mode); err != nil {
-			return err
-		}
+	if err := os.Chown(path, -1, gid); err != nil {
+		return err
 	}
-	return nil
+	return os.Chmod(path, mode)
 }
 
 // serveConnectionRequests listens for the ACS as the settings want it, and

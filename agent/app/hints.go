@@ -148,6 +148,8 @@ func (a *Agent) settingsChanged(names []string) {
 		switch {
 		case n == settings.HTTPConnectionRequestEnable, strings.HasPrefix(n, "cpe."):
 			poke(a.rebind)
+		case n == settings.MetricsListen:
+			poke(a.measure)
 		case n == settings.LogLevel:
 			a.logLevel()
 		}

@@ -20,19 +20,20 @@ import (
 type kind uint8
 
 const (
-	text     kind = iota // up to max characters
-	boolean              // "true", "false"; a file may say on, yes, enabled…
-	number               // min to max
-	dateTime             // ISO 8601, UTC
-	choice               // one of enum, in its spelling; case does not count
-	list                 // comma-separated
-	oui                  // 6 hexadecimal digits
-	acsURL               // http or https
-	proxyURL             // http
-	urlPath              // "/…", without query
-	filePath             // absolute
-	ifname               // name of a network interface
-	logLevel             // debug, info, warn, error; icwmpd's severities
+	text      kind = iota // up to max characters
+	boolean               // "true", "false"; a file may say on, yes, enabled…
+	number                // min to max
+	dateTime              // ISO 8601, UTC
+	choice                // one of enum, in its spelling; case does not count
+	list                  // comma-separated
+	oui                   // 6 hexadecimal digits
+	acsURL                // http or https
+	proxyURL              // http
+	urlPath               // "/…", without query
+	filePath              // absolute
+	ifname                // name of a network interface
+	logLevel              // debug, info, warn, error; icwmpd's severities
+	localAddr             // unix:/path, or a loopback address with its port
 )
 
 // limits says in words what canonical accepts.
@@ -62,6 +63,8 @@ func (s *setting) limits() string {
 		return "up to 15 characters"
 	case logLevel:
 		return "one of debug, info, warn, error"
+	case localAddr:
+		return "unix:/path, 127.0.0.1:port or [::1]:port"
 	}
 	return ""
 }
@@ -119,6 +122,8 @@ func (s *setting) checkShape(v string) error {
 		})
 	case s.kind == filePath:
 		ok = filepath.IsAbs(v)
+	case s.kind == localAddr:
+		ok = isLocalAddr(v)
 	case s.kind == ifname:
 		ok = len(v) < 16 && !strings.ContainsAny(v, "/ \t") && v != "." && v != ".."
 	}
@@ -126,6 +131,15 @@ func (s *setting) checkShape(v string) error {
 		return fmt.Errorf("is not %s", s.limits())
 	}
 	return nil
+}
+
+// isLocalAddr reports whether v is a place that only this machine can reach.
+func isLocalAddr(v string) bool {
+	if path, unix := strings.CutPrefix(v, "unix:"); unix {
+		return filepath.IsAbs(path) && filepath.Clean(path) == path && path != "/"
+	}
+	ap, err := netip.ParseAddrPort(v)
+	return err == nil && ap.Addr().IsLoopback() && ap.Port() != 0
 }
 
 func canonicalBool(v string) (string, error) {

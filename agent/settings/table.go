@@ -55,6 +55,7 @@ const (
 	ProxyExcept                 = "proxy.except"
 	LogLevel                    = "log.level"
 	LogSOAP                     = "log.soap"
+	MetricsListen               = "metrics.listen"
 )
 
 // setting is one line of the table.
@@ -127,6 +128,7 @@ var table = [...]setting{
 	{name: ProxyExcept, option: "proxy.except", kind: list, max: 2048, local: true},
 	{name: LogLevel, option: "log.level", also: []string{"cpe.log_severity"}, def: "info", kind: logLevel, local: true},
 	{name: LogSOAP, option: "log.soap", def: "false", kind: boolean, local: true},
+	{name: MetricsListen, option: "metrics.listen", kind: localAddr, max: 100, local: true},
 }
 
 // without lists what icwmpd's users have in their files and, without effect

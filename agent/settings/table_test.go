@@ -111,6 +111,9 @@ func TestCanonical(t *testing.T) {
 		{URL, strings.Repeat("x", 2049), "!"}, {URL, " https://x/ ", "https://x/"}, {URL, "%BWURL%", "!"},
 		{ProxyExcept, "a, b\tc,,d", "a,b,c,d"}, {LogLevel, "NOTICE", "info"}, {LogLevel, "emerg", "error"},
 		{TLSMinVersion, "1.1", "!"}, {TLSCert, "/a b.pem", "/a b.pem"}, {Interface, "..", "!"}, {Interface, "pppoe-wan", "pppoe-wan"},
+		{MetricsListen, "unix:/run/m", "unix:/run/m"}, {MetricsListen, "127.0.0.1:9100", "127.0.0.1:9100"}, {MetricsListen, "[::1]:9100", "[::1]:9100"},
+		{MetricsListen, "0.0.0.0:9100", "!"}, {MetricsListen, ":9100", "!"}, {MetricsListen, "localhost:9100", "!"}, {MetricsListen, "192.0.2.1:1", "!"},
+		{MetricsListen, "127.0.0.1:0", "!"}, {MetricsListen, "unix:m", "!"}, {MetricsListen, "unix:/a/../b", "!"}, {MetricsListen, "", ""},
 	} {
 		s := &table[mustIndex(t, c.name)]
 		got, err := s.canonical(c.in)
