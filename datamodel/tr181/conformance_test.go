@@ -44,5 +44,7 @@ func TestConformance(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	h := build(t)
 	h.add("Device.ManagementServer.InformParameter.")
+	h.add("Device.XMPP.Connection.")
+	h.add("Device.XMPP.Connection.1.Server.")
 	dmtest.RoundTrip(t, h.tree)
 }

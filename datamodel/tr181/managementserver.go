@@ -92,44 +92,57 @@ func (m *Model) managementServer() datamodel.Object {
 		Rows:   datamodel.One(m.readManagementServer),
 		Check:  checkManagementServer,
 		Stage: func(_ context.Context, tx *datamodel.Tx, _ []datamodel.Key, c datamodel.Change[managementServer]) error {
-			var errs []error
-			for i := range managementServerParams {
-				p := &managementServerParams[i]
-				if p.Access != datamodel.ReadWrite || !c.Set(p.Name) {
-					continue
-				}
-				text := datamodel.Text(managementServerParams, c.New, p.Name)
-				if err := m.a.Settings.Stage(tx, managementServerName+p.Name, text); err != nil {
-					errs = append(errs, &datamodel.FieldError{Name: p.Name, Err: err})
-				}
-			}
-			return errors.Join(errs...)
+			return stageSettings(m, managementServerParams, tx, c)
 		},
 	}
 	return datamodel.Define("Device."+managementServerName, managementServerParams, src)
 }
 
-// readManagementServer fills the row from the settings. An empty text is a
-// setting that nobody made: the zero value, as the type has it.
+// readManagementServer fills the row from the settings, and from what the agent
+// is able to do.
 func (m *Model) readManagementServer(context.Context, []datamodel.Key) (managementServer, error) {
 	s := managementServer{
 		aliasBasedAddressing: true, instanceWildcardsSupported: true,
 		supportedConnReqMethods: []string{"HTTP"}, httpCompressionSupported: httpCompressions[1:],
 	}
-	// What the settings hold was checked when it was written; should one still
-	// not fit, the object is worth more than that one value.
-	_ = datamodel.Fill(managementServerParams, &s, func(name string) (string, bool) {
-		switch name {
-		case "AliasBasedAddressing", "SupportedConnReqMethods", "HTTPCompressionSupported", "InstanceWildcardsSupported", "ConnectionRequestURL":
-			return "", false // not settings
-		}
-		text := m.a.Settings.Get(managementServerName + name)
-		return text, text != ""
-	})
+	if m.a.NAT != nil {
+		s.supportedConnReqMethods = append(s.supportedConnReqMethods, "STUN")
+	}
+	if m.a.XMPP != nil {
+		s.supportedConnReqMethods = append(s.supportedConnReqMethods, "XMPP")
+	}
+	fillSettings(m, managementServerParams, &s)
 	if m.a.Reach != nil {
 		s.connectionRequestURL = m.a.Reach.ConnectionRequestURL()
 	}
 	return s, nil
+}
+
+// fillSettings fills a row of Device.ManagementServer. from the settings. An
+// empty text is a setting that nobody made, or no setting: the field stays.
+func fillSettings[T any](m *Model, params []datamodel.Param[T], row *T) {
+	// What the settings hold was checked when it was written; should one still
+	// not fit, the object is worth more than that one value.
+	_ = datamodel.Fill(params, row, func(name string) (string, bool) {
+		text := m.a.Settings.Get(managementServerName + name)
+		return text, text != ""
+	})
+}
+
+// stageSettings writes the parameters that were assigned to the settings, but
+// for those named.
+func stageSettings[T any](m *Model, params []datamodel.Param[T], tx *datamodel.Tx, c datamodel.Change[T], but ...string) error {
+	var errs []error
+	for i := range params {
+		p := &params[i]
+		if p.Access != datamodel.ReadWrite || !c.Set(p.Name) || slices.Contains(but, p.Name) {
+			continue
+		}
+		if err := m.a.Settings.Stage(tx, managementServerName+p.Name, datamodel.Text(params, c.New, p.Name)); err != nil {
+			errs = append(errs, &datamodel.FieldError{Name: p.Name, Err: err})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // httpCompressions are the values of HTTPCompression: off, and what the HTTP

@@ -44,6 +44,10 @@ type Agent struct {
 	Reach    Reach
 	// Identity is who the device says it is, after configuration had its say.
 	Identity func() platform.ID
+	// NAT keeps the agent in reach of UDP connection requests (TR-069 Annex G).
+	NAT NAT
+	// XMPP keeps it in reach of XMPP connection requests (Annex K).
+	XMPP XMPP
 	// Keep returns where a table of rows that the agent keeps itself is
 	// stored. Nil: nothing of the network can be written.
 	Keep func(name string) datamodel.Backing
@@ -68,6 +72,30 @@ type Reach interface {
 	ConnectionRequestURL() string
 }
 
+// NAT says what STUN has found out.
+type NAT interface {
+	// NATDetected and the address at which UDP connection requests arrive,
+	// "host:port"; "" while nothing is known.
+	UDPAddress() (natDetected bool, address string)
+}
+
+// XMPP says how a connection is doing; ok is false for one that the agent does
+// not keep, by the key of its row.
+type XMPP interface {
+	Connection(key datamodel.Key) (s XMPPStatus, ok bool)
+}
+
+// XMPPStatus is how a connection is doing.
+type XMPPStatus struct {
+	JabberID string
+	Status   string // as Device.XMPP.Connection.{i}.Status has it
+	Since    time.Time
+	TLS      bool
+
+	ReceivedMessages, TransmittedMessages           uint32
+	ReceivedErrorMessages, TransmittedErrorMessages uint32
+}
+
 // A Model is the declarations bound to one platform and one agent.
 type Model struct {
 	p platform.Platform
@@ -82,6 +110,9 @@ type Model struct {
 	prefix6 *datamodel.Kept[ipv6Prefix]
 	route4  *datamodel.Kept[ipv4Route]
 	route6  *datamodel.Kept[ipv6Route]
+
+	xmppConnections *datamodel.Kept[xmppConnection] // nil: no XMPP
+	xmppServers     *datamodel.Kept[xmppServer]
 
 	// What Reapply found last time: each link, and what it could not put back.
 	seen map[string]platform.Link
@@ -119,6 +150,10 @@ func New(p platform.Platform, a Agent) *Model {
 	add(true, m.supportedDataModel)
 	add(a.Settings != nil, m.managementServer)
 	add(a.Settings != nil && a.Keep != nil, m.informParameter)
+	add(a.Settings != nil && a.NAT != nil, m.managementServerSTUN)
+	if a.Settings != nil && a.Keep != nil && a.XMPP != nil {
+		add(true, m.xmpp, m.xmppConnection, m.xmppServer, m.managementServerXMPP)
+	}
 	if p.Links != nil {
 		add(true, m.interfaceStack, m.ethernetInterface, m.ethernetLink, m.vlanTermination, m.bridge, m.bridgePort, m.ipInterface)
 		for _, path := range []string{ethernetInterfacePath, ethernetLinkPath, vlanTerminationPath, bridgePortPath, ipInterfacePath} {

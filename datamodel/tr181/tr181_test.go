@@ -87,6 +87,20 @@ type reach string
 
 func (r reach) ConnectionRequestURL() string { return string(r) }
 
+// nat is behind one; xmpp keeps one connection, which one its string says.
+type nat struct{}
+
+func (nat) UDPAddress() (bool, string) { return true, "198.51.100.9:31000" }
+
+type xmpp struct{ key *datamodel.Key }
+
+func (x xmpp) Connection(key datamodel.Key) (tr181.XMPPStatus, bool) {
+	if key != *x.key {
+		return tr181.XMPPStatus{}, false
+	}
+	return tr181.XMPPStatus{JabberID: "cpe@example.com/cwmp", Status: "Enabled", TLS: true, ReceivedMessages: 3}, true
+}
+
 // A house is a tree over a router in memory, and what it keeps.
 type house struct {
 	testing.TB
@@ -95,6 +109,7 @@ type house struct {
 	settings settings
 	files    map[string]*file
 	journal  datamodel.Backing
+	xmpp     datamodel.Key // of the connection that the agent keeps
 	model    *tr181.Model
 	tree     *datamodel.Tree
 }
@@ -108,6 +123,7 @@ func build(t testing.TB) *house {
 		"ManagementServer.CWMPRetryMinimumWaitInterval": "5", "ManagementServer.CWMPRetryIntervalMultiplier": "2000",
 		"ManagementServer.EnableCWMP": "true", "ManagementServer.HTTPConnectionRequestEnable": "true",
 		"ManagementServer.InstanceMode": "InstanceNumber", "ManagementServer.HTTPCompression": "Disabled",
+		"ManagementServer.STUNMaximumKeepAlivePeriod": "-1", "ManagementServer.STUNServerPort": "3478",
 		"ManagementServer.DelayReboot": "-1", "DeviceInfo.ProvisioningCode": "abc",
 	}}
 	h.journal = h.file("journal")
@@ -123,6 +139,7 @@ func (h *house) start() {
 		h.Fatal(err)
 	}
 	h.model = tr181.New(h.platform, tr181.Agent{
+		NAT: nat{}, XMPP: xmpp{&h.xmpp},
 		Settings: h.settings, Reach: reach("http://203.0.113.17:7547/cr"), Identity: func() platform.ID { return id },
 		Keep: func(name string) datamodel.Backing { return h.file(name) }, Version: "test", Start: time.Now(),
 	})
