@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -326,9 +327,9 @@ func TestSocketBreaks(t *testing.T) {
 		w.wantState(NoAddress)
 		w.pass(time.Second)
 		w.wantState(Bound)
-		tries := 0
-		w.listened = func(netip.AddrPort) (Conn, error) { tries++; return nil, errTest }
+		var tries atomic.Int32
 		w.mu.Lock()
+		w.listened = func(netip.AddrPort) (Conn, error) { tries.Add(1); return nil, errTest }
 		conn = w.conns[len(w.conns)-1]
 		for _, c := range w.conns {
 			c.Break(errTest)
@@ -336,10 +337,12 @@ func TestSocketBreaks(t *testing.T) {
 		w.mu.Unlock()
 		conn.Break(errTest)
 		w.pass(time.Hour)
-		if tries < 50 || tries > 80 {
-			t.Errorf("%d tries to open a socket in an hour", tries)
+		if n := tries.Load(); n < 50 || n > 80 {
+			t.Errorf("%d tries to open a socket in an hour", n)
 		}
+		w.mu.Lock()
 		w.listened = nil
+		w.mu.Unlock()
 		w.pass(2 * time.Minute)
 		w.wantState(Bound)
 	})
@@ -355,8 +358,8 @@ func TestIdle(t *testing.T) {
 		if n := w.net.Sent() - before; n != 120 {
 			t.Errorf("%d datagrams in an hour, want 120", n)
 		}
-		if w.state.saves != 0 {
-			t.Errorf("%d writes to flash while idle", w.state.saves)
+		if w.state.written() != 0 {
+			t.Errorf("%d writes to flash while idle", w.state.written())
 		}
 	})
 }

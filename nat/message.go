@@ -124,6 +124,7 @@ var (
 	errNotAnswer = errors.New("not a Binding Response")
 	errNoMapping = errors.New("no usable mapped address")
 	errLengths   = errors.New("lengths do not add up")
+	errNotError  = errors.New("not a code of an error")
 )
 
 // idOf returns the id of a datagram that may be STUN.
@@ -178,6 +179,9 @@ func (a answer) failure(m *stun.Message) (answer, error) {
 	var code stun.ErrorCodeAttribute
 	if err := code.GetFrom(m); err != nil {
 		return a, fmt.Errorf("error without its code: %w", err)
+	}
+	if code.Code < 300 {
+		return a, fmt.Errorf("error %d: %w", code.Code, errNotError)
 	}
 	a.code = int(code.Code)
 	a.reason = string(code.Reason[:min(len(code.Reason), 64)])

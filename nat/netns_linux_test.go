@@ -53,7 +53,6 @@ type street struct {
 	knocks             chan struct{}
 	told               chan string
 	client             *Client
-	port               uint16
 }
 
 var streets atomic.Int32

@@ -177,18 +177,18 @@ func TestReboot(t *testing.T) {
 			w.pass(15 * time.Second)
 		}
 		w.wantSessions(20)
-		if w.state.saves != 1 {
-			t.Errorf("%d writes within five minutes, want 1", w.state.saves)
+		if w.state.written() != 1 {
+			t.Errorf("%d writes within five minutes, want 1", w.state.written())
 		}
 		w.pass(10 * time.Minute)
-		if w.state.saves != 2 {
-			t.Errorf("%d writes within a quarter of an hour, want 2", w.state.saves)
+		if w.state.written() != 2 {
+			t.Errorf("%d writes within a quarter of an hour, want 2", w.state.written())
 		}
 		last := time.Now()
 		w.knock(stun.Knock{ID: 50, At: last}, 1)
 		w.reboot()
-		if w.state.saves != 3 || strings.Contains(string(w.state.body), "s3cret") {
-			t.Errorf("%d writes after a clean stop, want 3: %s", w.state.saves, w.state.body)
+		if w.state.written() != 3 || strings.Contains(w.state.text(), "s3cret") {
+			t.Errorf("%d writes after a clean stop, want 3: %s", w.state.written(), w.state.text())
 		}
 		w.wantSessions(1)
 		w.knock(stun.Knock{ID: 50, At: last}, 3)
@@ -202,9 +202,9 @@ func TestReboot(t *testing.T) {
 		w.set(func(s *Settings) { s.ConnectionRequestPassword = "new" })
 		w.knock(stun.Knock{ID: 1, At: old, Username: "cpe1", Password: "new"}, 1)
 		w.wantSessions(1)
-		w.state.body = []byte("newest garbage\nkey\n\x00")
-		w.state.err = errTest
-		w.reboot()
+		w.halt()
+		w.state.body, w.state.err = []byte("newest garbage\nkey\n\x00"), errTest
+		w.start()
 		w.knock(stun.Knock{ID: 60, Username: "cpe1", Password: "new"}, 1)
 		w.wantSessions(1)
 	})

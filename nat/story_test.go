@@ -45,7 +45,9 @@ func TestBehindNAT(t *testing.T) {
 
 func TestNoNAT(t *testing.T) {
 	story(t, udpnet.PortRestricted, time.Minute, stun.Coturn(), func(w *world) {
+		w.mu.Lock()
 		w.local = netip.MustParseAddr("198.51.100.77")
+		w.mu.Unlock()
 		w.client.Poke()
 		w.pass(time.Second)
 		st := w.client.Status()

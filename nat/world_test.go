@@ -84,6 +84,19 @@ func (m *memory) Save(b []byte) error {
 	return nil
 }
 
+// written is how often it was written.
+func (m *memory) written() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.saves
+}
+
+func (m *memory) text() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return string(m.body)
+}
+
 // story runs a whole life in virtual time, behind a NAT of that kind, with one
 // STUN server "stun.example".
 func story(t *testing.T, kind udpnet.Kind, timeout time.Duration, knobs stun.Knobs, live func(*world)) {
@@ -154,8 +167,11 @@ func (w *world) config() Config {
 		Local:    func() netip.Addr { w.mu.Lock(); defer w.mu.Unlock(); return w.local },
 		Listen: func(_ context.Context, _, address string) (Conn, error) {
 			at := netip.MustParseAddrPort(address)
-			if w.listened != nil {
-				return w.listened(at)
+			w.mu.Lock()
+			listened := w.listened
+			w.mu.Unlock()
+			if listened != nil {
+				return listened(at)
 			}
 			c, err := w.net.Listen(at)
 			if err != nil {
