@@ -28,6 +28,17 @@ const (
 	InstanceMode                = "ManagementServer.InstanceMode"
 	AutoCreateInstances         = "ManagementServer.AutoCreateInstances"
 	HTTPCompression             = "ManagementServer.HTTPCompression"
+	STUNEnable                  = "ManagementServer.STUNEnable"
+	STUNServerAddress           = "ManagementServer.STUNServerAddress"
+	STUNServerPort              = "ManagementServer.STUNServerPort"
+	STUNUsername                = "ManagementServer.STUNUsername"
+	STUNPassword                = "ManagementServer.STUNPassword"
+	STUNMaximumKeepAlivePeriod  = "ManagementServer.STUNMaximumKeepAlivePeriod"
+	STUNMinimumKeepAlivePeriod  = "ManagementServer.STUNMinimumKeepAlivePeriod"
+	ConnReqXMPPConnection       = "ManagementServer.ConnReqXMPPConnection"
+	ConnReqAllowedJabberIDs     = "ManagementServer.ConnReqAllowedJabberIDs"
+	UDPConnectionRequestPort    = "stun.local_port"
+	XMPPDigestMD5               = "xmpp.digest_md5"
 	Manufacturer                = "DeviceInfo.Manufacturer"
 	ManufacturerOUI             = "DeviceInfo.ManufacturerOUI"
 	ModelName                   = "DeviceInfo.ModelName"
@@ -98,6 +109,16 @@ var table = [...]setting{
 	{name: AutoCreateInstances, option: "cpe.auto_create_instances", def: "false", kind: boolean},
 	{name: HTTPCompression, option: "acs.compression", def: "Disabled", kind: choice, enum: []string{"Disabled", "GZIP", "Deflate"}},
 
+	{name: STUNEnable, option: "stun.enable", def: "false", kind: boolean},
+	{name: STUNServerAddress, option: "stun.server_address", kind: text, max: 256},
+	{name: STUNServerPort, option: "stun.server_port", def: "3478", kind: number, max: 65535},
+	{name: STUNUsername, option: "stun.username", kind: text, max: 256},
+	{name: STUNPassword, option: "stun.password", kind: text, max: 256, secret: true},
+	{name: STUNMaximumKeepAlivePeriod, option: "stun.max_keepalive", def: "-1", kind: number, min: -1, max: 1<<31 - 1},
+	{name: STUNMinimumKeepAlivePeriod, option: "stun.min_keepalive", def: "30", kind: number, max: maxUint32},
+	{name: ConnReqXMPPConnection, kind: text, max: 64},
+	{name: ConnReqAllowedJabberIDs, option: "xmpp.allowed_jabber_ids", kind: list, max: 32 * 257},
+
 	{name: Manufacturer, option: "cpe.manufacturer", kind: text, max: 64, local: true},
 	{name: ManufacturerOUI, option: "cpe.manufacturer_oui", kind: oui, local: true},
 	{name: ModelName, option: "cpe.model_name", kind: text, max: 64, local: true},
@@ -116,6 +137,9 @@ var table = [...]setting{
 	{name: ConnectionRequestPort, option: "cpe.port", def: "7547", kind: number, min: 1, max: 65535, local: true},
 	{name: ConnectionRequestPath, option: "cpe.path", kind: urlPath, max: 256, local: true},
 	{name: ConnectionRequestOpen, option: "cpe.allow_empty_password", def: "false", kind: boolean, local: true},
+
+	{name: UDPConnectionRequestPort, option: "stun.local_port", def: "7547", kind: number, max: 65535, local: true},
+	{name: XMPPDigestMD5, option: "xmpp.digest_md5", def: "false", kind: boolean, local: true},
 
 	{name: TLSCA, option: "tls.ca", also: []string{"acs.ssl_capath"}, kind: filePath, local: true},
 	{name: TLSCert, option: "tls.cert", kind: filePath, local: true},
@@ -165,7 +189,8 @@ var without = map[string]string{
 	"cpe.clock_sync_timeout":       "without a clock certificates are checked at their own time",
 	"cpe.disable_datatype_check":   noEffect,
 	"lwn":                          noEffect,
-	"xmpp":                         noEffect,
+	"xmpp.enable":                  "the ACS makes the connection: Device.XMPP.Connection.",
+	"xmpp.xmpp_id":                 noEffect,
 	"autonomous_notify":            noEffect,
 	"transfer_complete_notify":     noEffect,
 	"du_state_change":              noEffect,
