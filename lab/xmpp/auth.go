@@ -230,6 +230,8 @@ func (x *Session) nonce(client string) string {
 func (x *Session) binding(flag string) (string, error) {
 	plus := strings.HasSuffix(x.Mechanism, "-PLUS")
 	switch {
+	case plus && x.knobs.BreakBinding:
+		return "", x.refuse("not-authorized")
 	case plus && flag == "p=tls-exporter" && x.secure != nil:
 		s := x.secure.ConnectionState()
 		b, err := s.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)

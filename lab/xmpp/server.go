@@ -18,6 +18,7 @@ type Knobs struct {
 	RequireTLS  bool        // nothing but STARTTLS before TLS
 	Direct      bool        // TLS from the first byte
 	Mechanisms  []string    // on offer; nil: SCRAM-SHA-256, SCRAM-SHA-1, PLAIN
+	Bindings    []string    // said to be known (XEP-0440)
 	Iterations  int         // of SCRAM; 0: 4096
 	Realm       string      // of DIGEST-MD5; "": none
 	Fold        bool        // challenges folded over lines, with line feeds inside and at their ends
@@ -30,6 +31,7 @@ type Knobs struct {
 	CutNonce      bool   // SCRAM: the client's nonce comes back shorter
 	BareNonce     bool   // SCRAM: the client's nonce comes back without ours
 	FirstMessage  string // SCRAM: sent instead of the server's first message
+	BreakBinding  bool   // SCRAM-…-PLUS never works
 	FailAuth      string // condition with which any <auth/> is refused
 	FailResponse  string // condition with which any <response/> is refused
 	ThenClose     bool   // the stream ends after a failure

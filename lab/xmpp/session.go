@@ -185,6 +185,13 @@ func (x *Session) features() string {
 				b.WriteString("<mechanism>" + m + "</mechanism>")
 			}
 			b.WriteString("</mechanisms>")
+			if x.knobs.Bindings != nil {
+				b.WriteString(`<sasl-channel-binding xmlns="urn:xmpp:sasl-cb:0">`)
+				for _, t := range x.knobs.Bindings {
+					b.WriteString(`<channel-binding type="` + t + `"/>`)
+				}
+				b.WriteString("</sasl-channel-binding>")
+			}
 		}
 	}
 	b.WriteString("</stream:features>")

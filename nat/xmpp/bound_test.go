@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,14 +76,14 @@ func TestRequests(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			started(t, nil, func(r *rig, s *lab.Session) {
-				r.allow = test.allow
+				r.lock(func() { r.allow = test.allow })
 				tell(r, s, test.sent)
 				w := r.written()
 				if test.want == "" && len(w) != 0 || test.want != "" && !slices.Equal(w, []string{test.want}) {
 					t.Errorf("wrote %q\nwant %q in one write", w, test.want)
 				}
-				if r.sessions != test.asked {
-					t.Errorf("%d sessions asked for, want %d", r.sessions, test.asked)
+				if n := r.asked(); n != test.asked {
+					t.Errorf("%d sessions asked for, want %d", n, test.asked)
 				}
 			})
 		})
@@ -152,6 +153,27 @@ func TestTooManyRequests(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		if w := r.written(); len(w) != 3 || w[0] != errorTo+notAllowed {
 			t.Errorf("later: %q", w)
+		}
+	})
+}
+
+// ConnReqXMPPConnection points at another connection.
+func TestServesNoRequests(t *testing.T) {
+	started(t, nil, func(r *rig, s *lab.Session) {
+		var serves atomic.Bool
+		r.client.cfg.Serves = serves.Load
+		s.Drop()
+		time.Sleep(2 * time.Minute)
+		s = r.bound()
+		r.written()
+		tell(r, s, request("cr1", acsJID, "u", "p&lt;&amp;>"))
+		if w := r.written(); !slices.Equal(w, []string{errorTo + noService}) || r.asked() != 0 {
+			t.Errorf("wrote %q", w)
+		}
+		serves.Store(true)
+		tell(r, s, request("cr1", acsJID, "u", "p&lt;&amp;>"))
+		if w := r.written(); !slices.Equal(w, []string{resultFor}) {
+			t.Errorf("wrote %q", w)
 		}
 	})
 }

@@ -27,6 +27,7 @@ const (
 	nsSession = "urn:ietf:params:xml:ns:xmpp-session"
 	nsStreams = "urn:ietf:params:xml:ns:xmpp-streams"
 	nsStanzas = "urn:ietf:params:xml:ns:xmpp-stanzas"
+	nsBinding = "urn:xmpp:sasl-cb:0"
 	nsPing    = "urn:xmpp:ping"
 	nsConnReq = "urn:broadband-forum-org:cwmp:xmppConnReq-1-0"
 )

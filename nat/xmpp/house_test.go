@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -239,6 +240,20 @@ func (r *rig) written() []string {
 	w := r.writes
 	r.writes = nil
 	return w
+}
+
+// dialled returns the addresses dialled so far.
+func (r *rig) dialled() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.dials)
+}
+
+// asked returns how often a session was asked for.
+func (r *rig) asked() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sessions
 }
 
 // bubble runs a test with a rig in a synctest bubble.

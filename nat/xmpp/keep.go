@@ -289,7 +289,7 @@ func (c *Client) stay(p *Params, l *link, jid JID) error {
 		alive:  keepalive{every: p.age()},
 		r: responder{
 			jid: jid, allowed: c.cfg.Allowed, credentials: c.cfg.Credentials,
-			allowEmpty: c.cfg.AllowEmpty, guard: c.cfg.Guard,
+			allowEmpty: c.cfg.AllowEmpty, guard: c.cfg.Guard, serves: c.cfg.Serves,
 		},
 	}
 	b.poked = func() error { return c.poked(p, b) }

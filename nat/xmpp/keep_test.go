@@ -56,7 +56,7 @@ func back(r *rig) { r.serve() }
 // The server is killed and started again; our address stays what it was.
 func TestServerRestart(t *testing.T) {
 	started(t, nil, func(r *rig, s *lab.Session) {
-		r.params.Resource = ""
+		r.lock(func() { r.params.Resource = "" })
 		time.Sleep(time.Hour)
 		jid := r.client.Status().JID
 		gone(r)
@@ -82,7 +82,7 @@ func TestCutInTheMiddleOfAStanza(t *testing.T) {
 		r.want(Connecting)
 		time.Sleep(2 * time.Minute)
 		r.want(Enabled)
-		if r.sessions != 0 {
+		if r.asked() != 0 {
 			t.Error("half a request was served")
 		}
 	})
@@ -104,11 +104,9 @@ func TestRetries(t *testing.T) {
 		if want := []int{0, 1, 3, 3, 4, 6, 10, 11, 13, 13, 14, 16, 24}; !slices.Equal(at[:len(want)], want) {
 			t.Errorf("attempts at minutes %v, want %v", at, want)
 		}
-		r.lock(func() {
-			if r.dials[2] != "192.0.2.10:5222" || r.dials[3] != "[2001:db8::10]:5222" || r.dials[6] != "192.0.2.10:5222" {
-				t.Errorf("dialled %v", r.dials)
-			}
-		})
+		if d := r.dialled(); d[2] != "192.0.2.10:5222" || d[3] != "[2001:db8::10]:5222" || d[6] != "192.0.2.10:5222" {
+			t.Errorf("dialled %v", d)
+		}
 	})
 }
 
@@ -120,8 +118,8 @@ func TestRetriesOfOurOwn(t *testing.T) {
 		r.zone.a["host1.example.net"] = addrs("192.0.2.10", "192.0.2.11")
 		r.start()
 		time.Sleep(10*time.Minute + 30*time.Second) // waits 1, 2, 4 minutes
-		if got := len(r.dials); got != 8 {
-			t.Errorf("%d attempts: %v", got, r.dials)
+		if got := r.dialled(); len(got) != 8 {
+			t.Errorf("attempts: %v", got)
 		}
 	})
 }
@@ -159,13 +157,13 @@ func TestNetworkUpTriesAtOnce(t *testing.T) {
 		bubble(t, nil, func(r *rig) {
 			r.network.Set(address, pipe.Refuse)
 			r.start()
-			r.dials = nil
+			before := len(r.dialled())
 			for range 1000 {
 				r.client.NetworkUp()
 				time.Sleep(10 * time.Millisecond)
 			}
-			if len(r.dials) > 6 {
-				t.Errorf("%d attempts in 10 s", len(r.dials))
+			if n := len(r.dialled()) - before; n > 6 {
+				t.Errorf("%d attempts in 10 s", n)
 			}
 		})
 	})
@@ -225,8 +223,8 @@ func TestServers(t *testing.T) {
 				}
 				r.start()
 				time.Sleep(10 * time.Second)
-				if !slices.Equal(r.dials, test.dials) {
-					t.Errorf("dialled %v, want %v", r.dials, test.dials)
+				if d := r.dialled(); !slices.Equal(d, test.dials) {
+					t.Errorf("dialled %v, want %v", d, test.dials)
 				}
 				r.want(test.state)
 				r.wantError(test.err)
@@ -312,8 +310,8 @@ func TestDisabled(t *testing.T) {
 		if s := r.want(Disabled); s.JID != "" || s.TLS || s.Server != "" {
 			t.Errorf("status %+v", s)
 		}
-		if len(r.dials) != 1 {
-			t.Errorf("dialled %v", r.dials)
+		if d := r.dialled(); len(d) != 1 {
+			t.Errorf("dialled %v", d)
 		}
 	})
 }

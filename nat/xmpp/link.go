@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// writeTime is how long a stanza may take to leave us.
-const writeTime = 30 * time.Second
+// writeTime is how long a stanza may take to leave us. Nothing wakes a write, so
+// it also bounds how long an end of the agent may take.
+const writeTime = 10 * time.Second
 
 // A link is one connection to a server and the stream on it. One goroutine
 // owns it; a bell may end its reads.

@@ -103,7 +103,7 @@ func (n *negotiation) tls(ctx context.Context) error {
 func (n *negotiation) starttls(ctx context.Context, features *element) (*element, error) {
 	offer := features.child(nsTLS, "starttls")
 	must := offer.child(nsTLS, "required") != nil
-	if !n.p.UseTLS && !must && (offer == nil || len(choose(mechanisms(features), n.p, nil)) > 0) {
+	if !n.p.UseTLS && !must && (offer == nil || len(choose(mechanisms(features), n.p, nil, nil)) > 0) {
 		return features, nil
 	}
 	if offer == nil {
@@ -140,6 +140,21 @@ func mechanisms(features *element) []string {
 	return out
 }
 
+// bindings lists the channel bindings that the server knows (XEP-0440).
+func bindings(features *element) []string {
+	list := features.child(nsBinding, "sasl-channel-binding")
+	if list == nil {
+		return nil
+	}
+	var out []string
+	for _, b := range list.children {
+		if b.is(nsBinding, "channel-binding") {
+			out = append(out, b.attr("type"))
+		}
+	}
+	return out
+}
+
 // authenticate tries what the server offers, best first. It goes on only after
 // a refusal of the mechanism, not of who we are: a wrong password is wrong in
 // all of them.
@@ -150,7 +165,7 @@ func (n *negotiation) authenticate(features *element) error {
 		state = &s
 	}
 	offered := mechanisms(features)
-	list := choose(offered, n.p, state)
+	list := choose(offered, n.p, state, bindings(features))
 	if len(list) == 0 {
 		return &ConfigError{fmt.Errorf("the server offers no way to authenticate that we take: %s", short(strings.Join(offered, " ")))}
 	}

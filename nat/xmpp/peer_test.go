@@ -1,7 +1,6 @@
 package xmpp
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,204 +8,15 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"gatehouse/internal/endpoint"
 	"gatehouse/internal/guard"
-	"gatehouse/lab/pki"
 )
-
-// These tests run against servers that we did not write, on loopback, with a
-// second client as the ACS. They need Debian packages.
-
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			if os.Getenv("GATEHOUSE_PEERS") == "must" {
-				t.Fatalf("%s is missing", p)
-			}
-			t.Skipf("needs %s: make check-peers installs it", p)
-		}
-	}
-}
-
-// peer is a server program and how to start it, again and again.
-type peer struct {
-	*testing.T
-	addr    netAddr
-	dir     string
-	ca      *pki.CA
-	command func() *exec.Cmd
-	cmd     *exec.Cmd
-	gone    chan error
-	out     bytes.Buffer
-}
-
-type netAddr struct{ port uint16 }
-
-func (a netAddr) String() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(int(a.port))) }
-
-// newPeer makes a folder with a certificate of localhost.
-func newPeer(t *testing.T) *peer {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	p := &peer{T: t, dir: t.TempDir(), addr: netAddr{uint16(l.Addr().(*net.TCPAddr).Port)}}
-	if p.ca, err = pki.New("peer"); err != nil {
-		t.Fatal(err)
-	}
-	cert, err := p.ca.Server("localhost", "127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, k, err := pki.Files(cert)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.file("cert.pem", string(c))
-	p.file("key.pem", string(k))
-	p.file("both.pem", string(c)+string(k))
-	return p
-}
-
-func (p *peer) file(name, text string) string {
-	p.Helper()
-	path := filepath.Join(p.dir, name)
-	text = strings.NewReplacer("$DIR", p.dir, "$PORT", strconv.Itoa(int(p.addr.port))).Replace(text)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		p.Fatal(err)
-	}
-	return path
-}
-
-// start starts the program and returns when it listens.
-func (p *peer) start() {
-	p.Helper()
-	p.cmd = p.command()
-	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p.cmd.WaitDelay = time.Second
-	if err := p.cmd.Start(); err != nil {
-		p.Fatal(err)
-	}
-	p.gone = make(chan error, 1)
-	go func(c *exec.Cmd, gone chan error) { gone <- c.Wait() }(p.cmd, p.gone)
-	for end := time.Now().Add(30 * time.Second); ; {
-		c, err := net.DialTimeout("tcp", p.addr.String(), time.Second)
-		if err == nil {
-			c.Close()
-			return
-		}
-		select {
-		case err := <-p.gone:
-			p.gone <- err
-			p.Fatalf("%s ended: %v\n%s", p.cmd.Path, err, p.out.String())
-		case <-time.After(20 * time.Millisecond):
-		}
-		if time.Now().After(end) {
-			p.kill()
-			p.Fatalf("%s does not listen: %v\n%s", p.cmd.Path, err, p.out.String())
-		}
-	}
-}
-
-// kill ends the program without a word, as a power cut would.
-func (p *peer) kill() {
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // its own group; it may be gone
-	<-p.gone
-}
-
-const prosodyConf = `
-pidfile = "$DIR/prosody.pid"
-data_path = "$DIR/data"
-interfaces = { "127.0.0.1" }
-local_interfaces = { "127.0.0.1" }
-c2s_ports = { $PORT }
-modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "posix", "iq", "presence", "message" }
-modules_disabled = { "s2s", "offline" }
-s2s_ports = {}
-http_ports = {}
-https_ports = {}
-c2s_require_encryption = REQUIRE
-authentication = "internal_plain"
-storage = "internal"
-log = { info = "*console" }
-run_as_root = true
-certificates = "$DIR"
-VirtualHost "localhost"
-  ssl = { key = "$DIR/key.pem", certificate = "$DIR/cert.pem" }
-`
-
-func prosody(t *testing.T, requireTLS bool) *peer {
-	t.Helper()
-	need(t, "prosody", "prosodyctl")
-	p := newPeer(t)
-	conf := p.file("prosody.cfg.lua", strings.Replace(prosodyConf, "REQUIRE", strconv.FormatBool(requireTLS), 1))
-	for _, user := range []string{"cpe1", "acs"} {
-		if out, err := exec.Command("prosodyctl", "--config", conf, "register", user, "localhost", user+"pw").CombinedOutput(); err != nil {
-			t.Fatalf("prosodyctl: %v\n%s", err, out)
-		}
-	}
-	p.command = func() *exec.Cmd { return exec.Command("prosody", "--config", conf, "-F") }
-	p.start()
-	t.Cleanup(func() { p.kill() })
-	return p
-}
-
-const ejabberdConf = `
-hosts: [localhost]
-loglevel: info
-certfiles: [$DIR/both.pem]
-ca_file: $DIR/cert.pem
-auth_method: internal
-auth_password_format: plain
-disable_sasl_mechanisms: [WITHOUT]
-listen:
-  - {port: $PORT, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true, starttls_required: false, access: c2s}
-access_rules: {c2s: {allow: all}}
-acl: {local: {user_regexp: ""}}
-modules: {mod_disco: {}, mod_ping: {}, mod_roster: {}, mod_adhoc: {}}
-`
-
-// ejabberd runs without Erlang's distribution, so that no epmd stays behind.
-func ejabberd(t *testing.T, without ...string) *peer {
-	t.Helper()
-	need(t, "ejabberdctl", "erl")
-	p := newPeer(t)
-	conf := p.file("ejabberd.yml", strings.Replace(ejabberdConf, "WITHOUT", strings.Join(append([]string{"X-OAUTH2"}, without...), ", "), 1))
-	p.command = func() *exec.Cmd {
-		c := exec.Command("erl", "-noinput", "-mnesia", "dir", strconv.Quote(filepath.Join(p.dir, "spool")), "-s", "ejabberd", "-eval",
-			`ejabberd_auth:try_register(<<"cpe1">>,<<"localhost">>,<<"cpe1pw">>),ejabberd_auth:try_register(<<"acs">>,<<"localhost">>,<<"acspw">>),`+
-				`file:write_file("`+p.dir+`/ready","")`)
-		c.Env = append(os.Environ(), "HOME="+p.dir, "ERL_LIBS="+erlLibs, "EJABBERD_CONFIG_PATH="+conf,
-			"EJABBERD_LOG_PATH="+filepath.Join(p.dir, "ejabberd.log"), "ERL_CRASH_DUMP="+filepath.Join(p.dir, "crash"))
-		return c
-	}
-	p.start()
-	t.Cleanup(func() { p.kill() })
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) { // it listens before the accounts are there
-		if _, err := os.Stat(filepath.Join(p.dir, "ready")); err == nil {
-			return p
-		} else if time.Now().After(end) {
-			t.Fatalf("no accounts: %s", p.out.String())
-		}
-	}
-}
-
-const erlLibs = "/usr/lib/x86_64-linux-gnu"
 
 // cpe is our client against a peer.
 type cpe struct {
@@ -395,6 +205,7 @@ func restarted(p *peer, c *cpe, jid string) {
 
 func TestPeerProsody(t *testing.T) {
 	t.Run("TLS required", func(t *testing.T) {
+		t.Parallel()
 		p := prosody(t, true)
 		c := newCPE(t, p, nil, p.ca.Pool())
 		s := c.await(Enabled)
@@ -407,6 +218,7 @@ func TestPeerProsody(t *testing.T) {
 		restarted(p, c, s.JID)
 	})
 	t.Run("TLS optional", func(t *testing.T) {
+		t.Parallel()
 		p := prosody(t, false)
 		c := newCPE(t, p, nil, p.ca.Pool())
 		if s := c.await(Enabled); s.TLS || !strings.HasPrefix(s.Mechanism, "SCRAM-SHA-") {
@@ -415,6 +227,7 @@ func TestPeerProsody(t *testing.T) {
 		requests(t, p, c)
 	})
 	t.Run("TLS optional and wanted", func(t *testing.T) {
+		t.Parallel()
 		p := prosody(t, false)
 		c := newCPE(t, p, func(p *Params) { p.UseTLS, p.Resource = true, "" }, p.ca.Pool())
 		s := c.await(Enabled)
@@ -424,6 +237,7 @@ func TestPeerProsody(t *testing.T) {
 		restarted(p, c, s.JID) // the server chose the resource, and we keep to it
 	})
 	t.Run("wrong certificate", func(t *testing.T) {
+		t.Parallel()
 		p := prosody(t, true)
 		other := newPeer(t)
 		s := newCPE(t, p, nil, other.ca.Pool()).await(Failed)
@@ -432,10 +246,12 @@ func TestPeerProsody(t *testing.T) {
 		}
 	})
 	t.Run("wrong password", func(t *testing.T) {
+		t.Parallel()
 		p := prosody(t, true)
 		newCPE(t, p, func(p *Params) { p.Password = "wrong" }, p.ca.Pool()).await(AuthFailure)
 	})
 	t.Run("resource taken by another", func(t *testing.T) {
+		t.Parallel()
 		p := prosody(t, true)
 		first := newCPE(t, p, nil, p.ca.Pool())
 		first.await(Enabled)
@@ -452,12 +268,18 @@ func TestPeerProsody(t *testing.T) {
 }
 
 func TestPeerEjabberd(t *testing.T) {
-	t.Run("SCRAM bound to TLS", func(t *testing.T) {
+	// It offers SCRAM-…-PLUS, does not say with which binding, and refuses the
+	// exporter of TLS 1.3: we are not to try.
+	t.Run("SCRAM", func(t *testing.T) {
+		t.Parallel()
 		p := ejabberd(t)
 		c := newCPE(t, p, func(p *Params) { p.UseTLS = true }, p.ca.Pool())
 		s := c.await(Enabled)
-		if !s.TLS || s.Mechanism != "SCRAM-SHA-256-PLUS" {
+		if !s.TLS || s.Mechanism != "SCRAM-SHA-256" {
 			t.Errorf("status %+v", s)
+		}
+		if log := p.log(); strings.Contains(log, "Failed c2s") {
+			t.Error(log)
 		}
 		requests(t, p, c)
 		alive(t, c)
@@ -465,7 +287,8 @@ func TestPeerEjabberd(t *testing.T) {
 	})
 	scram := []string{"SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-512-PLUS"}
 	for _, secured := range []bool{false, true} {
-		t.Run(fmt.Sprintf("DIGEST-MD5, TLS %v", secured), func(t *testing.T) {
+		t.Run(fmt.Sprintf("DIGEST-MD5 TLS %v", secured), func(t *testing.T) {
+			t.Parallel()
 			p := ejabberd(t, scram...)
 			c := newCPE(t, p, func(p *Params) { p.UseTLS, p.DigestMD5 = secured, true }, p.ca.Pool())
 			if s := c.await(Enabled); s.TLS != secured || s.Mechanism != "DIGEST-MD5" {
@@ -475,11 +298,13 @@ func TestPeerEjabberd(t *testing.T) {
 		})
 	}
 	t.Run("wrong passwords", func(t *testing.T) {
+		t.Parallel()
 		p := ejabberd(t, scram...)
 		newCPE(t, p, func(p *Params) { p.Password, p.DigestMD5 = "wrong", true }, p.ca.Pool()).await(AuthFailure)
 		newCPE(t, p, func(p *Params) { p.Password, p.UseTLS = "wrong", true }, p.ca.Pool()).await(AuthFailure) // PLAIN
 	})
 	t.Run("wrong certificate", func(t *testing.T) {
+		t.Parallel()
 		p := ejabberd(t)
 		s := newCPE(t, p, func(p *Params) { p.UseTLS = true }, newPeer(t).ca.Pool()).await(Failed)
 		if !strings.Contains(s.LastError, "unknown authority") {

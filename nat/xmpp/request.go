@@ -33,6 +33,7 @@ type responder struct {
 	credentials func() (username, password string)
 	allowEmpty  bool
 	guard       Guard
+	serves      func() bool // nil: always
 }
 
 // handle answers one stanza: every iq of type get or set gets exactly one
@@ -57,6 +58,9 @@ func (r *responder) handle(e *element) answer {
 // request answers a connection request (TR-069 K.2.3). What it asks for happens
 // once the answer is on the wire.
 func (r *responder) request(e, payload *element) answer {
+	if r.serves != nil && !r.serves() {
+		return r.refuse(e, "cancel", "503", "service-unavailable")
+	}
 	from := r.sender(e)
 	source := from.Bare().String()
 	if !allowed(r.allowed(), from) {

@@ -48,11 +48,11 @@ const (
 // choose returns the mechanisms to try, best first. Names that we do not know
 // are passed over. Weak mechanisms are never tried where SCRAM is on offer, so
 // that nobody on the way gets the password by making SCRAM fail.
-func choose(offered []string, p Params, state *tls.ConnectionState) []string {
+func choose(offered []string, p Params, state *tls.ConnectionState, bindings []string) []string {
 	has := func(m string) bool { return slices.Contains(offered, m) }
 	var out []string
 	for _, m := range []string{scram256Plus, scram256, scram1Plus, scram1} {
-		if has(m) && (!strings.HasSuffix(m, "-PLUS") || canBind(state)) {
+		if has(m) && (!strings.HasSuffix(m, "-PLUS") || canBind(state, bindings)) {
 			out = append(out, m)
 		}
 	}
@@ -67,11 +67,13 @@ func choose(offered []string, p Params, state *tls.ConnectionState) []string {
 	return nil
 }
 
-// canBind reports whether SCRAM can be bound to the TLS channel: by the
-// exporter of TLS 1.3 (RFC 9266). The tls-unique of older versions is not safe
-// without extended master secrets, and not tried.
-func canBind(state *tls.ConnectionState) bool {
-	return state != nil && state.Version >= tls.VersionTLS13
+// canBind reports whether SCRAM can be bound to the TLS channel by the exporter
+// of TLS 1.3 (RFC 9266), and the server says that it does that (XEP-0440): there
+// are servers that offer -PLUS and then know older bindings only, and count a
+// failed login (ejabberd 23.01). Those, as tls-unique, are not safe without
+// extended master secrets, and not tried.
+func canBind(state *tls.ConnectionState, bindings []string) bool {
+	return state != nil && state.Version >= tls.VersionTLS13 && slices.Contains(bindings, "tls-exporter")
 }
 
 // begin makes the exchange of a mechanism that choose returned.

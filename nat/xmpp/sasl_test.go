@@ -216,6 +216,10 @@ func TestServerFirst(t *testing.T) {
 func TestChoose(t *testing.T) {
 	tls13, tls12 := &tls.ConnectionState{Version: tls.VersionTLS13}, &tls.ConnectionState{Version: tls.VersionTLS12}
 	md5, clear := Params{DigestMD5: true}, Params{PlainInClear: true}
+	exporter := []string{"tls-server-end-point", "tls-exporter"}
+	if got := choose([]string{scram256Plus, scram256}, Params{}, tls13, []string{"tls-unique"}); !slices.Equal(got, []string{scram256}) {
+		t.Errorf("the server knows another binding: %v", got)
+	}
 	tests := []struct {
 		offered string
 		p       Params
@@ -236,7 +240,7 @@ func TestChoose(t *testing.T) {
 		{"", md5, tls13, ""},
 	}
 	for _, test := range tests {
-		got := choose(strings.Fields(test.offered), test.p, test.state)
+		got := choose(strings.Fields(test.offered), test.p, test.state, exporter)
 		if !slices.Equal(got, strings.Fields(test.want)) {
 			t.Errorf("of %q: %v, want %q", test.offered, got, test.want)
 		}
@@ -341,6 +345,7 @@ func TestDigestWire(t *testing.T) {
 }
 
 func TestScram(t *testing.T) {
+	exporter := []string{"tls-exporter"}
 	tests := []struct {
 		name  string
 		edit  func(k *lab.Knobs)
@@ -350,8 +355,18 @@ func TestScram(t *testing.T) {
 	}{
 		{"the best", func(*lab.Knobs) {}, Enabled, "SCRAM-SHA-256", ""},
 		{"SHA-1", func(k *lab.Knobs) { k.Mechanisms = []string{"PLAIN", "SCRAM-SHA-1"} }, Enabled, "SCRAM-SHA-1", ""},
-		{"PLUS", func(k *lab.Knobs) { k.Mechanisms = []string{"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"} }, Enabled, "SCRAM-SHA-256-PLUS", ""},
-		{"PLUS with SHA-1", func(k *lab.Knobs) { k.Mechanisms = []string{"SCRAM-SHA-1-PLUS"} }, Enabled, "SCRAM-SHA-1-PLUS", ""},
+		{"PLUS", func(k *lab.Knobs) {
+			k.Mechanisms = []string{"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}
+			k.Bindings = exporter
+		}, Enabled, "SCRAM-SHA-256-PLUS", ""},
+		{"PLUS with SHA-1", func(k *lab.Knobs) { k.Mechanisms, k.Bindings = []string{"SCRAM-SHA-1-PLUS"}, exporter }, Enabled, "SCRAM-SHA-1-PLUS", ""},
+		{"PLUS of another binding", func(k *lab.Knobs) {
+			k.Mechanisms, k.Bindings = []string{"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}, []string{"tls-unique"}
+		}, Enabled, "SCRAM-SHA-256", ""},
+		{"PLUS that fails", func(k *lab.Knobs) {
+			k.Mechanisms, k.Bindings = []string{"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}, exporter
+			k.BreakBinding = true
+		}, Enabled, "SCRAM-SHA-256", ""},
 		{"PLAIN", func(k *lab.Knobs) { k.Mechanisms = []string{"PLAIN"} }, Enabled, "PLAIN", ""},
 		{"last word in a challenge", func(k *lab.Knobs) { k.InChallenge = true }, Enabled, "SCRAM-SHA-256", ""},
 		{"100,000 iterations", func(k *lab.Knobs) { k.Iterations = 100_000 }, Enabled, "SCRAM-SHA-256", ""},

@@ -106,6 +106,9 @@ type Config struct {
 	Credentials func() (username, password string)
 	// AllowEmpty lets requests in without a password when none is configured.
 	AllowEmpty bool
+	// Serves reports whether ConnReqXMPPConnection points at this connection:
+	// on others no request is taken. nil: always.
+	Serves func() bool
 	// Guard admits the authenticated requests.
 	Guard Guard
 
