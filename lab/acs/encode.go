@@ -37,11 +37,25 @@ func envelope(h header, body string) string {
 
 // esc escapes text so that every white space and mark arrives as it was.
 func esc(s string) string {
+	if plainText(s) { // values of many megabytes are, as a rule
+		return s
+	}
 	var b strings.Builder
 	if err := xml.EscapeText(&b, []byte(s)); err != nil {
 		return "" // a strings.Builder never fails
 	}
 	return b.String()
+}
+
+// plainText tells whether nothing of s has to be escaped.
+func plainText(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ', c > '~', c == '&', c == '<', c == '>', c == '"', c == '\'':
+			return false
+		}
+	}
+	return true
 }
 
 // el is one element without a namespace.

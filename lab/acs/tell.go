@@ -9,6 +9,9 @@ import (
 
 // heard tells the observer what the CPE said.
 func (p *post) heard() {
+	if p.s.o.Observe == nil {
+		return
+	}
 	n := Note{Direction: FromCPE, Summary: summarize(p.msg)}
 	if p.msg != nil {
 		n.Method, n.Fault, n.XML = p.msg.Method, p.msg.Fault, mask(string(p.text))
@@ -19,6 +22,9 @@ func (p *post) heard() {
 // narrate tells the observer what we answer. Informs that were not taken are
 // told of here, with their answer.
 func (p *post) narrate(status int, body, about string) {
+	if p.s.o.Observe == nil {
+		return
+	}
 	if p.run == nil {
 		n := Note{Direction: FromCPE, Device: p.deviceKey(), Summary: summarize(p.msg)}
 		if p.msg != nil {

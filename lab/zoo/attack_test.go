@@ -178,8 +178,11 @@ func TestLongValues(t *testing.T) {
 					default:
 						t.Errorf("%v", err)
 					}
+					if size >= 1<<20 {
+						return nil
+					}
 					_, err = c.SetParameterValues("", acs.P("Device."+long+".X", "xsd:string", "x"))
-					if f := acs.FaultOf(err); f == nil && size < 1<<20 {
+					if f := acs.FaultOf(err); f == nil {
 						t.Errorf("long name: %v", err)
 					}
 					return nil

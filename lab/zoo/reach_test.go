@@ -141,6 +141,7 @@ func addressChanges(t *testing.T) {
 		h.start()
 		h.good(1)
 		before := h.get(ms + "ConnectionRequestURL")
+		h.wan = "203.0.113.99"
 		ctx := context.Background()
 		for a, err := range h.router.Platform().Addresses.Addresses(ctx) {
 			if err != nil {
@@ -152,7 +153,6 @@ func addressChanges(t *testing.T) {
 				h.router.SetAddress(a)
 			}
 		}
-		h.wan = "203.0.113.99"
 		s := h.good(2)
 		url, _ := s.Inform.Parameters.Get(ms + "ConnectionRequestURL")
 		if !s.Inform.Has("4 VALUE CHANGE") || url == before || !strings.Contains(url, "203.0.113.99") {
