@@ -96,7 +96,9 @@ func maskHeader(h http.Header) http.Header {
 			switch name {
 			case "Content-Length", "Date":
 				continue
-			case "Authorization", "Proxy-Authorization", "Authentication-Info":
+			case "Authentication-Info":
+				v = "***"
+			case "Authorization", "Proxy-Authorization":
 				scheme, _, _ := strings.Cut(v, " ")
 				v = scheme + " ***"
 			case "Cookie":
