@@ -52,23 +52,8 @@ func TestPeerFlood(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	pkt, sent := forged(), 0
 	begin := time.Now()
-	for run := range 10 {
-		honest := stun.Knock{At: time.Now(), ID: uint32(run), Username: "cpe1", Password: "s3cret", To: c.Status().Local}.Datagram()
-		for step := range 1000 { // one millisecond each
-			<-tick.C
-			for want := int(time.Since(begin).Milliseconds()) * 50; sent < want; sent++ {
-				_, _ = conn.Write(pkt)
-			}
-			if step%300 == 150 && step < 900 {
-				_, _ = conn.Write(honest)
-			}
-			if time.Since(begin) > time.Duration(run+1)*time.Second {
-				break
-			}
-		}
-	}
+	sent := flood(conn, c.Status().Local, tick.C)
 	runtime.ReadMemStats(&after)
 	r := c.Status().Requests
 	t.Logf("%d datagrams in %v: %+v; %d served", sent, time.Since(begin), r, len(served))
@@ -78,4 +63,24 @@ func TestPeerFlood(t *testing.T) {
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 1<<20 {
 		t.Errorf("the heap has grown by %d bytes", grown)
 	}
+}
+
+// flood sends for ten seconds, 50 forged datagrams each millisecond, and an
+// honest one three times a second. It returns how many were forged.
+func flood(conn net.Conn, to netip.AddrPort, tick <-chan time.Time) (sent int) {
+	pkt, begin := forged(), time.Now()
+	for run := range 10 {
+		honest := stun.Knock{At: time.Now(), ID: uint32(run), Username: "cpe1", Password: "s3cret", To: to}.Datagram()
+		for copies := 0; time.Since(begin) < time.Duration(run+1)*time.Second; {
+			<-tick
+			for want := int(time.Since(begin).Milliseconds()) * 50; sent < want; sent++ {
+				_, _ = conn.Write(pkt)
+			}
+			if into := time.Since(begin) - time.Duration(run)*time.Second; copies < 3 && into > time.Duration(copies+1)*200*time.Millisecond {
+				_, _ = conn.Write(honest)
+				copies++
+			}
+		}
+	}
+	return sent
 }
