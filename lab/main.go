@@ -1,7 +1,8 @@
 // Command gatehouse-lab is the bench: peers of the agent that a person can try
 // it against and that tests are written with. `serve` is an ACS with a story on
-// the terminal; `demo` tells the agent's main job as one. It reads no files; with
-// --tls it writes its authority's certificate where told.
+// the terminal; `replay` plays a recorded session; `demo` tells the agent's main
+// job as a story. With --tls it writes its authority's certificate where told,
+// with --record one file per session.
 package main
 
 import (
@@ -19,6 +20,9 @@ const usage = `gatehouse-lab: peers to try an agent against
 
   gatehouse-lab serve [options]    an ACS; what happens is told on the terminal,
                                    and commands are read from standard input
+  gatehouse-lab replay [options] FILE
+                                   the ACS of a recorded session, which tells
+                                   where an agent answers otherwise
   gatehouse-lab demo [--soap] [--log]
                                    an agent and an ACS tell the main job, and
                                    check every sentence of it
@@ -45,6 +49,8 @@ func run(ctx context.Context, args []string) int {
 	switch args[0] {
 	case "serve":
 		return runServe(ctx, args[1:])
+	case "replay":
+		return runReplay(ctx, args[1:])
 	case "demo":
 		return runDemo(ctx, args[1:])
 	case "help", "-h", "--help":

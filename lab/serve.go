@@ -29,6 +29,7 @@ type serveOptions struct {
 	reachPassword  string
 	sessions       int
 	chaos          chaos
+	record         string  // folder
 	each           []order // what to do in each session
 }
 
@@ -50,6 +51,7 @@ func parseServe(args []string, out io.Writer) (serveOptions, error) {
 	fs.StringVar(&o.reachPassword, "connreq-password", "lab", "and its password")
 	fs.IntVar(&o.sessions, "sessions", 0, "end after this `number` of sessions; 0: with ctrl-c or quit")
 	fs.StringVar(&misbehave, "chaos", "", "`NAME[=VALUE],…` in which the ACS misbehaves; help lists them")
+	fs.StringVar(&o.record, "record", "", "`folder` for a file per session, without secrets; see replay")
 	for _, verb := range []string{"names", "get", "set"} {
 		usage := "`path` to " + verb + " in each session; may be repeated"
 		if verb == "set" {
@@ -82,6 +84,11 @@ func parseServe(args []string, out io.Writer) (serveOptions, error) {
 	var err error
 	if o.chaos, err = parseChaos(misbehave); err != nil {
 		return o, fmt.Errorf("--chaos %w", err)
+	}
+	if o.record != "" {
+		if err := os.MkdirAll(o.record, 0o700); err != nil {
+			return o, err
+		}
 	}
 	if o.chaos.cert != "" && !o.tls {
 		return o, errors.New("--chaos cert=… needs --tls")
@@ -139,6 +146,7 @@ func serve(ctx context.Context, o serveOptions, l net.Listener, in io.Reader, ou
 	options.Observe = func(n acs.Note) {
 		out.note(n)
 		if n.Ended != nil {
+			o.keep(n.Ended, out)
 			select {
 			case ended <- struct{}{}:
 			default:
@@ -162,6 +170,19 @@ func serve(ctx context.Context, o serveOptions, l net.Listener, in io.Reader, ou
 	s.Close()
 	summary(s, out)
 	return len(s.Violations()), err
+}
+
+// keep records a session, where that is wanted.
+func (o serveOptions) keep(s *acs.Session, out *screen) {
+	if o.record == "" {
+		return
+	}
+	file, err := record(o.record, s)
+	if err != nil {
+		out.line(red, "!", err.Error())
+		return
+	}
+	out.line("", "", "recorded in "+file)
 }
 
 // wait returns when it is time to end.

@@ -19,19 +19,19 @@ import (
 	"gatehouse/lab/pipe"
 )
 
-// tape is a screen's writer that can be read while it is written.
-type tape struct {
+// page is a screen's writer that can be read while it is written.
+type page struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (t *tape) Write(p []byte) (int, error) {
+func (t *page) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.b.Write(p)
 }
 
-func (t *tape) String() string {
+func (t *page) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.b.String()
@@ -121,7 +121,7 @@ func serveWith(t *testing.T, args []string, event, typed string, answers map[str
 		if err != nil {
 			t.Fatal(err)
 		}
-		paper := &tape{}
+		paper := &page{}
 		done := make(chan error, 1)
 		go func() {
 			var err error
