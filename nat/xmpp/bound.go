@@ -39,13 +39,18 @@ func (b *bound) run() error {
 	b.l.in.blank = b.alive.heard
 	for {
 		e, err := b.l.next()
-		if err != nil {
+		switch {
+		case skipped(err):
+			b.l.count(func(s *Stats) { s.Received, s.Skipped = s.Received+1, s.Skipped+1 })
+		case err != nil:
+			return err
+		default:
+			err = b.answer(b.r.handle(e))
+		}
+		if err != nil && !skipped(err) {
 			return err
 		}
 		b.alive.heard()
-		if err := b.answer(b.r.handle(e)); err != nil {
-			return err
-		}
 		if err := b.tick(time.Now()); err != nil { // a server that never pauses is no reason to starve the rest
 			return err
 		}

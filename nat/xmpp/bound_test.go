@@ -188,10 +188,25 @@ func TestNoPasswordConfigured(t *testing.T) {
 	}
 }
 
+// What the server passes on from others is skipped, however large; what only
+// the server itself can send ends the stream.
 func TestAttacks(t *testing.T) {
+	for _, name := range []string{"large", "attribute", "deep", "wide", "attributes"} {
+		t.Run(name, func(t *testing.T) {
+			started(t, nil, func(r *rig, s *lab.Session) {
+				go func() { _ = s.Write(lab.Attack(name) + request("cr1", acsJID, "u", "p&lt;&amp;>")) }()
+				r.want(Enabled)
+				if w := r.written(); !slices.Equal(w, []string{resultFor}) {
+					t.Errorf("wrote %q", w)
+				}
+				if n := r.client.Status().Stats.Skipped; n != 1 {
+					t.Errorf("%d stanzas skipped", n)
+				}
+			})
+		})
+	}
 	for name, condition := range map[string]string{
-		"large": "policy-violation", "attribute": "policy-violation", "deep": "policy-violation", "wide": "policy-violation",
-		"attributes": "policy-violation", "doctype": "restricted-xml", "instruction": "restricted-xml", "comment": "restricted-xml",
+		"endless": "policy-violation", "doctype": "restricted-xml", "instruction": "restricted-xml", "comment": "restricted-xml",
 		"text": "bad-format", "entity": "", "unbalanced": "", "binary": "",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -208,6 +223,21 @@ func TestAttacks(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A stanza that never ends is no sign of life.
+func TestEndlessStanza(t *testing.T) {
+	started(t, nil, func(r *rig, s *lab.Session) {
+		r.server.Set(func(k *lab.Knobs) { k.Mute = true })
+		go func() {
+			for err := s.Write("<message>"); err == nil; err = s.Write("drip ") {
+				time.Sleep(time.Second)
+			}
+		}()
+		time.Sleep(240*time.Second + 2*pongWait + time.Second)
+		r.want(Connecting)
+		time.Sleep(2 * time.Minute)
+	})
 }
 
 // White space between stanzas, however much, is no stanza.

@@ -27,17 +27,22 @@ func TestStream(t *testing.T) {
 		{"two and the end", head + `<iq/> <message><a>x</a>y<b/></message></stream:stream>`, 2, errClosed},
 		{"cut between", head + `<iq/>`, 1, io.EOF},
 		{"cut within", head + `<iq/><mess`, 1, io.EOF},
-		{"large", head + lab.Attack("large"), 0, errTooLarge},
-		{"a large attribute", head + lab.Attack("attribute"), 0, errTooLarge},
-		{"deep", head + lab.Attack("deep"), 0, errTooDeep},
-		{"wide", head + lab.Attack("wide"), 0, errTooMany},
-		{"attributes", head + lab.Attack("attributes"), 0, errTooMany},
+		{"large", head + lab.Attack("large") + "<after/>", 0, errTooLarge},
+		{"a large attribute", head + lab.Attack("attribute") + "<after/>", 0, errTooLarge},
+		{"deep", head + lab.Attack("deep") + "<after/>", 0, errTooDeep},
+		{"wide", head + lab.Attack("wide") + "<after/>", 0, errTooMany},
+		{"attributes", head + lab.Attack("attributes") + "<after/>", 0, errTooMany},
 		{"a document type", head + lab.Attack("doctype"), 0, errForbid},
 		{"a comment", head + lab.Attack("comment"), 0, errForbid},
 		{"a comment within", head + `<iq><!-- x --></iq>`, 0, errForbid},
 		{"an instruction", head + lab.Attack("instruction"), 0, errForbid},
 		{"an instruction within", head + `<iq><?x y?></iq>`, 0, errForbid},
 		{"text", head + "hello<iq/>", 0, errText},
+		{"endless", head + "<a>" + strings.Repeat("x", maxSkipped), 0, errEndless},
+		{"endless in a tag", head + "<a b='" + strings.Repeat(">", maxSkipped), 0, errEndless},
+		{"marks in values and in CDATA", head + `<a b="&lt;/a>'" c='/>"'><![CDATA[</a>]]]]><d/></a><a/>`, 2, io.EOF},
+		{"an end tag too many", head + `<a/></b>`, 1, nil},
+		{"names that do not match", head + `<a></b></a>`, 0, nil},
 		{"as deep as can be", head + strings.Repeat("<a>", maxDepth) + strings.Repeat("</a>", maxDepth), 1, io.EOF},
 		{"large ones, one after the other", head + strings.Repeat(`<iq id="`+strings.Repeat("x", maxStanza/2)+`"/>`, 10), 10, io.EOF},
 	}
@@ -48,13 +53,16 @@ func TestStream(t *testing.T) {
 			continue
 		}
 		n := 0
-		var err error
-		for err == nil {
-			if _, err = s.next(); err == nil {
-				n++
+		_, err := s.next()
+		for ; err == nil; _, err = s.next() {
+			n++
+		}
+		if skipped(err) { // and the one after it is read
+			if e, err := s.next(); err != nil || !e.is(nsClient, "after") {
+				t.Errorf("%s: then %+v, %v", test.name, e, err)
 			}
 		}
-		if n != test.n || !errors.Is(err, test.err) {
+		if n != test.n || test.err != nil && !errors.Is(err, test.err) {
 			t.Errorf("%s: %d children, then %v; want %d, %v", test.name, n, err, test.n, test.err)
 		}
 	}

@@ -331,7 +331,7 @@ func farewell(err error) string {
 	switch {
 	case errors.Is(err, errOver), errors.Is(err, errClosed):
 		return end
-	case errors.Is(err, errTooLarge), errors.Is(err, errTooDeep), errors.Is(err, errTooMany):
+	case skipped(err), errors.Is(err, errEndless):
 		condition = "policy-violation"
 	case errors.Is(err, errForbid):
 		condition = "restricted-xml"

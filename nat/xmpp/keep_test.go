@@ -296,6 +296,42 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// Parameters that are changed while we wait count at once; news without a
+// change do not.
+func TestChangesInAWait(t *testing.T) {
+	bubble(t, nil, func(r *rig) {
+		gone(r)
+		r.start()
+		time.Sleep(24 * time.Hour)
+		n := len(r.dialled())
+		r.set(func(*Params) {})
+		if got := len(r.dialled()); got != n {
+			t.Errorf("%d attempts more", got-n)
+		}
+		r.set(func(p *Params) { p.RetryMax = 60 })
+		if got := len(r.dialled()); got != n+1 {
+			t.Errorf("%d attempts more, want 1", got-n)
+		}
+		time.Sleep(10*time.Minute + time.Second)
+		if got := len(r.dialled()); got != n+11 {
+			t.Errorf("%d attempts in 10 minutes", got-n-1)
+		}
+	})
+}
+
+// A server that goes away says where to.
+func TestSentOnLater(t *testing.T) {
+	started(t, nil, func(r *rig, s *lab.Session) {
+		time.Sleep(time.Hour)
+		tell(r, s, `<stream:error><see-other-host xmlns="urn:ietf:params:xml:ns:xmpp-streams">[2001:db8::1]:5269</see-other-host></stream:error></stream:stream>`)
+		if d := r.dialled(); len(d) != 2 || d[1] != "[2001:db8::1]:5269" {
+			t.Errorf("dialled %v", d)
+		}
+		time.Sleep(2 * time.Minute) // nobody is there
+		r.want(Enabled)
+	})
+}
+
 func TestDisabled(t *testing.T) {
 	bubble(t, nil, func(r *rig) {
 		r.params.Enable = false

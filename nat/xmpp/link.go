@@ -146,7 +146,7 @@ func (l *link) open(domain, from string) (*element, error) {
 // secure puts TLS under what follows. Bytes that are here already would be
 // taken for bytes that came through TLS: somebody has put them there.
 func (l *link) secure(ctx context.Context, domain string, direct bool, trust Trust) error {
-	if l.in.at != l.in.end {
+	if l.in.pending() {
 		return errors.New("the server talks on in clear when TLS is to begin")
 	}
 	if err := l.conn.SetDeadline(time.Time{}); err != nil {

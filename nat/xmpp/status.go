@@ -25,6 +25,7 @@ const (
 type Stats struct {
 	Received, Transmitted             uint32
 	ReceivedErrors, TransmittedErrors uint32 // those among them of type error
+	Skipped                           uint32 // received, and too large to be read
 }
 
 // Status is how a connection is doing now.
