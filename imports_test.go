@@ -48,8 +48,9 @@ var may = map[string]string{
 	"agent/control":  "agent/api",
 	"agent/metrics":  "agent/api",
 	"agent/app": "platform datamodel datamodel/tr181 cwmp cwmp/connreq internal/endpoint internal/guard internal/store" +
-		" agent/api agent/control agent/core agent/metrics agent/notify agent/rpc agent/settings",
-	"agent": "agent/api agent/app agent/control platform platform/linux",
+		" agent/api agent/control agent/core agent/metrics agent/notify agent/rpc agent/settings nat nat/xmpp",
+	"agent/doctor": "agent/api agent/settings internal/digest internal/endpoint platform",
+	"agent":        "agent/api agent/app agent/control agent/doctor platform platform/linux",
 }
 
 // never lists what gatehouse itself must not link, with the reason.

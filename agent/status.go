@@ -44,7 +44,9 @@ func statusRows(s *screen, st *api.Status, now time.Time) [][]string {
 		{"retry count", fmt.Sprint(st.RetryCount)},
 		{"pending events", dash(strings.Join(st.Pending, ", "))},
 		{"sessions", fmt.Sprintf("%d since the start, %d of them failed", st.Sessions, st.Failures)},
-		{"reachable at", dash(st.ConnectionRequestURL)},
+	}
+	for _, t := range st.Transports {
+		rows = append(rows, []string{"by " + t.Name, transport(t, now)})
 	}
 	rows = append(rows, counterRows(&st.Counters, now)...)
 	if st.SafeMode {
@@ -121,4 +123,25 @@ func when(t, now time.Time) string {
 		return fmt.Sprintf("in %v (%s)", d, clock)
 	}
 	return fmt.Sprintf("%v ago (%s)", -d, clock)
+}
+
+// transport tells in one line how the ACS can ask for a session this way.
+func transport(t api.Transport, now time.Time) string {
+	text := t.State
+	if t.Address != "" {
+		text += ", " + t.Address
+	}
+	if t.Server != "" {
+		text += ", by way of " + t.Server
+	}
+	if !t.LastRequest.IsZero() {
+		text += "; asked " + when(t.LastRequest, now)
+	}
+	if !t.LastRefused.IsZero() {
+		text += "; refused " + when(t.LastRefused, now)
+	}
+	if t.Error != "" {
+		text += "; " + t.Error
+	}
+	return text
 }

@@ -30,6 +30,7 @@ type Status struct {
 	Device               map[string]string `json:"device,omitempty"` // Manufacturer, OUI, ProductClass, SerialNumber
 	SafeMode             bool              `json:"safeMode,omitempty"`
 	ConnectionRequestURL string            `json:"connectionRequestURL,omitempty"`
+	Transports           []Transport       `json:"transports,omitempty"` // ways to ask for a session
 	FlashWrites          uint64            `json:"flashWrites"`
 	Counters             Counters          `json:"counters"`
 	Absent               []string          `json:"absent,omitempty"` // what this platform or user cannot serve

@@ -45,6 +45,8 @@ type Config struct {
 	// that the configuration names. Dial is given literal addresses.
 	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	Listen func(ctx context.Context, network, address string) (net.Listener, error)
+	// ListenUDP opens the socket of STUN; nil: the real network.
+	ListenUDP func(ctx context.Context, network, address string) (UDPConn, error)
 	// Who says who stands at the control socket; nil: what the kernel says.
 	Who func(net.Conn) api.Caller
 
@@ -92,6 +94,7 @@ type Agent struct {
 	unchecked atomic.Pointer[cwmp.Client] // of a session that was held without a clock
 
 	// Flags, each with one task that waits for it.
+	extras   []extra       // optional parts
 	good     chan struct{} // a session went well
 	rebind   chan struct{} // the connection request server has other settings now
 	measure  chan struct{} // the counters are to be asked for elsewhere now
@@ -238,7 +241,15 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 		p = platform.Platform{Name: p.Name, Identity: p.Identity, System: p.System, Power: p.Power}
 		a.log.Error("safe mode: the agent ended badly three times within ten minutes of its start")
 	}
+	a.extras = nil // of a start in safe mode
+	var stun tr181.NAT
+	var xmpp tr181.XMPP
+	if !a.safe {
+		stun, xmpp = a.withSTUN(), a.withXMPP()
+	}
 	a.model = tr181.New(p, tr181.Agent{
+		NAT:      stun,
+		XMPP:     xmpp,
 		Settings: a.settings,
 		Reach:    a.reach,
 		Identity: func() platform.ID { return a.id },
@@ -330,7 +341,7 @@ func (a *Agent) runCore(ctx context.Context) error {
 
 // tasks is the whole agent as a table.
 func (a *Agent) tasks() []task {
-	return []task{
+	tasks := []task{
 		{name: "core", run: a.runCore, essential: true},
 		{name: "notify", run: a.notify.Run, essential: true, last: true},
 		{name: "platform events", run: a.watchPlatform},
@@ -342,4 +353,8 @@ func (a *Agent) tasks() []task {
 		{name: "health", run: a.watchHealth},
 		{name: "reload", run: a.watchReload},
 	}
+	for _, e := range a.extras {
+		tasks = append(tasks, e.task)
+	}
+	return tasks
 }

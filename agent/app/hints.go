@@ -86,6 +86,7 @@ func (a *Agent) relay(ctx context.Context) error {
 			a.post(core.SettingsChanged{})
 		case <-a.clock:
 			a.clockStepped(ctx)
+			a.tell(ofClock)
 			a.post(core.ClockStepped{})
 		}
 	}
@@ -119,6 +120,7 @@ func (a *Agent) followNetwork(ctx context.Context) error {
 		if changed {
 			a.hint(tr181.ReachChanged)
 		}
+		a.tell(ofNetwork)
 		if newWay {
 			a.post(core.NetworkUp{})
 			if !a.reach.listens() {
@@ -143,6 +145,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // whoever changed them.
 func (a *Agent) settingsChanged(names []string) {
 	a.hint(tr181.SettingsChanged)
+	a.tell(ofSettings)
 	poke(a.changed)
 	for _, n := range names {
 		switch {
@@ -160,10 +163,12 @@ func (a *Agent) settingsChanged(names []string) {
 // and for every watch.
 func (a *Agent) written(ctx context.Context, paths []string) {
 	a.resync()
+	a.tell(ofSettings)
 }
 
 // writtenByACS hears which paths the ACS has changed: news for the watches.
 func (a *Agent) writtenByACS(ctx context.Context, paths []string) {
 	a.api.Resync()
+	a.tell(ofSettings)
 	poke(a.networks)
 }

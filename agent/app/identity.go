@@ -67,6 +67,7 @@ func (a *Agent) describe(st *api.Status) {
 	}
 	st.SafeMode = a.safe
 	st.ConnectionRequestURL = a.reach.ConnectionRequestURL()
+	a.transports(st)
 	a.fill(st)
 	st.Absent = a.absent()
 }

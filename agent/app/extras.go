@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"gatehouse/agent/api"
+	"gatehouse/internal/endpoint"
+)
+
+// An extra is an optional part of the agent. Each is one file, with_NAME.go,
+// that a build tag no_NAME leaves out. What it hears are hints; nil: it does not
+// care.
+type extra struct {
+	task     task
+	settings func() // settings, or rows that the agent keeps, may have other values now
+	network  func() // links, addresses, the way to the ACS
+	clock    func() // the wall clock was set
+	session  func() // a session went well
+	status   func(st *api.Status)
+}
+
+// tell passes a hint to every extra that cares.
+func (a *Agent) tell(which func(extra) func()) {
+	for _, e := range a.extras {
+		if f := which(e); f != nil {
+			f()
+		}
+	}
+}
+
+func ofSettings(e extra) func() { return e.settings }
+func ofNetwork(e extra) func()  { return e.network }
+func ofClock(e extra) func()    { return e.clock }
+func ofSession(e extra) func()  { return e.session }
+
+// A UDPConn is the part of *net.UDPConn that STUN uses.
+type UDPConn interface {
+	ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error)
+	WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error)
+	SetReadDeadline(t time.Time) error
+	LocalAddr() net.Addr
+	Close() error
+}
+
+// names resolves for the extras by the resolver of the present settings, which
+// the sessions use, too.
+type names struct{ agent *Agent }
+
+// Lookup implements nat.Resolver and xmpp.Resolver.
+func (n names) Lookup(ctx context.Context, host string) (endpoint.Addrs, error) {
+	d, err := n.agent.dialer(n.agent.log)
+	if err != nil {
+		return endpoint.Addrs{}, err
+	}
+	return d.Resolver.Lookup(ctx, host)
+}
+
+// SRV implements xmpp.Resolver.
+func (n names) SRV(ctx context.Context, service, proto, name string) ([]endpoint.SRV, time.Duration, error) {
+	d, err := n.agent.dialer(n.agent.log)
+	if err != nil {
+		return nil, 0, err
+	}
+	return d.Resolver.SRV(ctx, service, proto, name)
+}
+
+// local is our address on the way to the ACS, not valid while there is none.
+func (r *reach) local() netip.Addr {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.host
+}
+
+// transports tells how the ACS can ask for a session by HTTP; the extras add
+// theirs.
+func (a *Agent) transports(st *api.Status) {
+	stats := a.guard.Stats()
+	t := api.Transport{Name: "http", State: "listening", Address: a.reach.ConnectionRequestURL(), LastRequest: stats.LastAccepted, LastRefused: stats.LastFailed}
+	if t.Address == "" {
+		t.State = "off"
+	}
+	st.Transports = append(st.Transports, t)
+	for _, e := range a.extras {
+		if e.status != nil {
+			e.status(st)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+//go:build !no_stun
+
+package app
+
+import (
+	"context"
+	"net/url"
+	"sync"
+	"sync/atomic"
+
+	"gatehouse/agent/api"
+	"gatehouse/agent/settings"
+	"gatehouse/datamodel/tr181"
+	"gatehouse/nat"
+)
+
+// stun is Annex G of TR-069 in the agent: STUN bindings, and connection
+// requests by UDP.
+type stun struct {
+	agent  *Agent
+	client atomic.Pointer[nat.Client] // nil before it runs
+
+	mu       sync.Mutex
+	detected bool
+	address  string
+}
+
+// withSTUN adds Annex G to the agent, and returns what the data model tells of
+// it.
+func (a *Agent) withSTUN() tr181.NAT {
+	s := &stun{agent: a}
+	a.extras = append(a.extras, extra{
+		task: task{name: "stun", run: s.run}, settings: s.poke, network: s.poke, session: s.sessionSucceeded, status: s.status,
+	})
+	return s
+}
+
+func (s *stun) run(ctx context.Context) error {
+	a := s.agent
+	var listen func(ctx context.Context, network, address string) (nat.Conn, error)
+	if f := a.cfg.ListenUDP; f != nil {
+		listen = func(ctx context.Context, network, address string) (nat.Conn, error) { return f(ctx, network, address) }
+	}
+	client, err := nat.New(nat.Config{
+		Settings:  s.settings,
+		Local:     a.reach.local,
+		Listen:    listen,
+		Resolver:  names{a},
+		Guard:     a.guard,
+		State:     a.state.File("udp", 1),
+		OnAddress: s.onAddress,
+		Rand:      a.cfg.Rand,
+		Log:       a.log.With("component", "stun"),
+	})
+	if err != nil {
+		return err
+	}
+	s.client.Store(client)
+	return client.Run(ctx)
+}
+
+// settings is asked by the client at its start and after every poke.
+func (s *stun) settings() nat.Settings {
+	get := s.agent.settings
+	set := nat.Settings{
+		STUNEnable:                 get.Bool(settings.STUNEnable),
+		STUNServerAddress:          get.Get(settings.STUNServerAddress),
+		STUNServerPort:             uint16(get.Number(settings.STUNServerPort)),
+		STUNUsername:               get.Get(settings.STUNUsername),
+		STUNPassword:               nat.Secret(get.Get(settings.STUNPassword)),
+		STUNMaximumKeepAlivePeriod: int32(get.Number(settings.STUNMaximumKeepAlivePeriod)),
+		STUNMinimumKeepAlivePeriod: uint32(get.Number(settings.STUNMinimumKeepAlivePeriod)),
+		ConnectionRequestUsername:  get.Get(settings.ConnectionRequestUsername),
+		ConnectionRequestPassword:  nat.Secret(get.Get(settings.ConnectionRequestPassword)),
+		Port:                       uint16(get.Number(settings.UDPConnectionRequestPort)),
+	}
+	if u, err := url.Parse(get.Get(settings.URL)); err == nil {
+		set.ACSHost = u.Hostname()
+	}
+	return set
+}
+
+func (s *stun) poke() {
+	if c := s.client.Load(); c != nil {
+		c.Poke()
+	}
+}
+
+func (s *stun) sessionSucceeded() {
+	if c := s.client.Load(); c != nil {
+		c.SessionSucceeded()
+	}
+}
+
+// onAddress hears of new values at most every 30 s.
+func (s *stun) onAddress(detected bool, address string) {
+	s.mu.Lock()
+	s.detected, s.address = detected, address
+	s.mu.Unlock()
+	s.agent.hint(tr181.ReachChanged)
+}
+
+// UDPAddress implements tr181.NAT.
+func (s *stun) UDPAddress() (natDetected bool, address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.detected, s.address
+}
+
+func (s *stun) status(st *api.Status) {
+	c := s.client.Load()
+	if c == nil {
+		return
+	}
+	now := c.Status()
+	t := api.Transport{
+		Name: "udp", State: string(now.State), Address: now.UDPConnectionRequestAddress,
+		LastRequest: now.Requests.Last, LastRefused: now.Requests.LastRefused, Error: now.Err,
+	}
+	if now.Server.IsValid() {
+		t.Server = now.Server.String()
+	}
+	st.Transports = append(st.Transports, t)
+}

@@ -1,0 +1,7 @@
+//go:build no_stun
+
+package app
+
+import "gatehouse/datamodel/tr181"
+
+func (a *Agent) withSTUN() tr181.NAT { return nil }
