@@ -375,7 +375,7 @@ func TestNetNSLifetime(t *testing.T) {
 		t.Skip("takes two minutes: GATEHOUSE_PEERS=must")
 	}
 	t.Parallel()
-	s := newStreet(t, fmt.Sprintf(nftPortRestricted, ""), 20, 60)
+	s := newStreet(t, fmt.Sprintf(nftPortRestricted, ""), 20, 20)
 	s.server("stund")
 	s.agent(-1)
 	s.until("measured", 4*time.Minute, func() bool { return s.client.Status().Lifetime > 0 })
