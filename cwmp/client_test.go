@@ -282,6 +282,30 @@ func TestConnectionCloses(t *testing.T) {
 	}
 }
 
+// TestCnoncePerConnection: credentials go on over a new connection, the nonce
+// counted on, with a cnonce of its own (TR-069 3.4.5).
+func TestCnoncePerConnection(t *testing.T) {
+	closing := func(s step) step {
+		return func(w http.ResponseWriter, p post) { w.Header().Set("Connection", "close"); s(w, p) }
+	}
+	challenge := closing(status(401, "WWW-Authenticate", digestN1))
+	a, srv := newACS(t, challenge, closing(informed), closing(ask("1", rReboot)), noContent)
+	s, client, _ := testSession(srv.URL)
+	client.Username, client.Password = "u", "p"
+	if _, err := s.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for i, p := range a.seen()[1:] {
+		auth := p.header.Get("Authorization")
+		cnonce := between(auth, `cnonce="`, `"`)
+		if want := fmt.Sprintf("nc=%08x", i+1); cnonce == "" || seen[cnonce] || !strings.Contains(auth, want) {
+			t.Errorf("POST %d: want %s and a new cnonce in %s", i+1, want, auth)
+		}
+		seen[cnonce] = true
+	}
+}
+
 // TestDeadKeepAlive: a connection that the ACS closed in between costs one
 // repetition, with the same bytes; a long list is replayed too.
 func TestDeadKeepAlive(t *testing.T) {
