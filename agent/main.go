@@ -54,6 +54,7 @@ type options struct {
 	json                 bool
 	next, dryRun, origin bool
 	session              bool
+	offline, inform      bool
 	soap                 bool
 	notification         int
 	logLevel             string
@@ -79,6 +80,7 @@ func commands() []command {
 		{"watch", "PATH…", "values, and each change of them", watch, nil},
 		{"status", "", "how the agent is doing", status, nil},
 		{"log", "--session [N]", "what the last sessions were about: methods, names, faults, durations", showLog, logFlags},
+		{"doctor", "", "find out why the ACS is not reached, and what to do", examine, doctorFlags},
 		{"inform", "[EVENT]", "start a session with the ACS", inform, nil},
 		{"reload", "", "read the configuration file anew", reload, nil},
 		{"completion", "bash", "print a completion script", completion, nil},
@@ -177,7 +179,7 @@ func (c command) usage(w io.Writer, all *flag.FlagSet) {
 func (c command) shows(name string) bool {
 	switch name {
 	case "config", "factory", "state", "root":
-		return c.name == "run"
+		return c.name == "run" || c.name == "doctor"
 	case "json":
 		return c.name != "run" && c.name != "completion"
 	case "run":

@@ -42,6 +42,9 @@ func (e *ProxyError) Error() string {
 // Unwrap returns the cause.
 func (e *ProxyError) Unwrap() error { return e.Err }
 
+// UsesProxy reports whether connections to a host go by way of the proxy.
+func (d *Dialer) UsesProxy(host string) bool { return d.Proxy != nil && !d.direct(host) }
+
 // direct reports whether a host is reached without the proxy: NoProxy says so,
 // or it is this host itself.
 func (d *Dialer) direct(host string) bool {
