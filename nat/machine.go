@@ -46,15 +46,15 @@ type datagram struct {
 
 // todo is what the owner has to carry out, in this order, and then to forget.
 type todo struct {
-	save    bool
+	forged  bool // the guard should hear of a bad signature from peer
+	admit   bool // a request from peer is to pass the guard
+	peer    netip.AddrPort
 	send    []datagram
 	resolve string // host to look up; "": none
-	open    bool   // the pair of scratch sockets
-	close   bool
-	tell    bool // the address is to be told
-	admit   bool // a request from peer is to pass the guard
-	forged  bool // the guard should hear of one
-	peer    netip.AddrPort
+	close   bool   // the pair of scratch sockets
+	open    bool   // that pair, anew
+	tell    bool   // the address is to be told
+	save    bool   // the mark
 }
 
 // resolution is the end of a look-up.
@@ -296,9 +296,12 @@ func (m *machine) receiveRequest(pkt []byte, from netip.AddrPort, now time.Time)
 		m.counts.refuse(&m.counts.malformed, now)
 		return false
 	}
-	if !m.verifier.verify(r) {
+	ours, signed := m.verifier.verify(r)
+	if !signed {
 		m.counts.refuse(&m.counts.forged, now)
-		if now.Sub(m.forgedTold) < time.Second { // the guard needs not hear of each
+		// The guard needs not hear of each, nor of those for others: GenieACS
+		// tries all the credentials that it has.
+		if !ours || now.Sub(m.forgedTold) < time.Second {
 			return false
 		}
 		m.forgedTold, m.todo.forged, m.todo.peer = now, true, from

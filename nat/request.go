@@ -169,15 +169,15 @@ func (v *verifier) set(name string, key Secret) {
 	}
 }
 
-// verify tells whether the request is for us and signed with our password:
-// HMAC-SHA1 over ts, id, un and cn, joined with nothing between them. What it
-// is signed with is in v.sig afterwards.
-func (v *verifier) verify(r request) bool {
+// verify tells whether the request is for our user name, and whether it is
+// signed with our password: HMAC-SHA1 over ts, id, un and cn, joined with
+// nothing between them. What it is signed with is in v.sig afterwards.
+func (v *verifier) verify(r request) (ours, signed bool) {
 	if v.mac == nil || !v.isName(r.un) {
-		return false
+		return false, false
 	}
 	if _, err := hex.Decode(v.sig[:], r.sig); err != nil {
-		return false
+		return true, false
 	}
 	for k := asItStands; k < readings; k++ {
 		cn, ok := k.read(v.scratch[:0], r.cn)
@@ -190,10 +190,10 @@ func (v *verifier) verify(r request) bool {
 		v.mac.Write(v.name)
 		v.mac.Write(cn)
 		if subtle.ConstantTimeCompare(v.mac.Sum(v.sum[:0]), v.sig[:]) == 1 {
-			return true
+			return true, true
 		}
 	}
-	return false
+	return true, false
 }
 
 // isName tells whether un is our user name, in any reading.

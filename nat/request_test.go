@@ -26,7 +26,8 @@ func verifies(pkt, name string, key Secret) bool {
 	}
 	var v verifier
 	v.set(name, key)
-	return v.verify(r)
+	ours, signed := v.verify(r)
+	return ours && signed
 }
 
 func TestRequestForms(t *testing.T) {
