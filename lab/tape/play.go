@@ -24,9 +24,8 @@ type Player struct {
 	told func(Difference)
 	done func(complete bool)
 
-	mu     sync.Mutex
-	at     int // the next exchange
-	broken bool
+	mu sync.Mutex
+	at int // the next exchange
 }
 
 // NewPlayer makes a player. told hears of each difference, done of each end of

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/agent/api"
 	"gatehouse/lab/acs"
 	"gatehouse/lab/pki"
 )
@@ -80,10 +81,12 @@ func wantRefused(t *testing.T, h *house) {
 	if st.RetryCount == 0 || !strings.Contains(st.LastError, "TLS to ") {
 		t.Errorf("status %q, %d retries", st.LastError, st.RetryCount)
 	}
+	if st.Counters.Failures[api.FailedTLS] == 0 {
+		t.Errorf("counted: %v", st.Counters.Failures)
+	}
 	if len(st.Pending) != 2 {
 		t.Errorf("pending %v", st.Pending)
 	}
-	t.Log(st.LastError)
 }
 
 // manBehindProxy: a proxy that leads to somebody else gains nothing.

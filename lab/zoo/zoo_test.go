@@ -20,10 +20,22 @@ type absent struct {
 
 // later lists what the zoo lacks, with the reason.
 var later = []absent{
+	{10, "GenieACS's <soap-env:Body:Fault> to a request of the CPE", "the agent makes no requests of its own before there are transfers; cwmp tests it"},
+	{19, "freeacs#289, a wrong response to TransferComplete", "there are no transfers yet: they come after milestone 7"},
 	{35, "faults of a Download", "there are no transfers yet: they come after milestone 7"},
 	{36, "TransferComplete never, twice, or with a foreign CommandKey", "there are no transfers yet: they come after milestone 7"},
 	{38, "diagnostics that stay Requested", "there are no diagnostics yet: they come after milestone 7"},
 	{39, "IPPing to a bad host, and during a periodic Inform", "there are no diagnostics yet: they come after milestone 7"},
+}
+
+// unreplayed are the attacks, or parts of them, that need what is not there yet.
+var unreplayed = []absent{
+	{what: "a man in the middle of a Download, of bulk data", why: "there are no transfers yet: they come after milestone 7"},
+	{what: "a man in the middle of XMPP and STUN", why: "their own packages test that; milestone 6"},
+	{what: "a rogue DHCP option 43, 17 or 125", why: "there is no discovery yet: milestone 7"},
+	{what: "a key passphrase that can be read", why: "there is no Wi-Fi in the model yet; passwords are shown by TestSecrets"},
+	{what: "1,000 requests a second for a minute, CPU and memory bounded", why: "needs a real clock: a benchmark, not a test; TestScan shows the slots"},
+	{what: "no process is started by a value, seen from outside", why: "needs strace on a built agent; the import table forbids os/exec"},
 }
 
 // TestZoo runs every exhibit, and fails when a row of 1 to 40 has neither a
@@ -43,6 +55,9 @@ func TestZoo(t *testing.T) {
 	for _, a := range later {
 		shown[a.row] = true
 		t.Logf("row %d, %s: %s", a.row, a.what, a.why)
+	}
+	for _, a := range unreplayed {
+		t.Logf("attack, %s: %s", a.what, a.why)
 	}
 	for row := 1; row <= 40; row++ {
 		if !shown[row] {
