@@ -116,6 +116,11 @@ func (p *patient) get(ctx context.Context, authorization string) (*answer, error
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
 	conn.SetDeadline(time.Now().Add(exchangeTime))
 	if err := req.Write(conn); err != nil {
+		// In TLS 1.3 a server refuses our certificate, or that there is none,
+		// after the handshake: why, it has said before it hung up.
+		if _, said := conn.Read(make([]byte, 1)); said != nil && !errors.Is(said, io.EOF) {
+			return nil, said
+		}
 		return nil, err
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxAnswer)), req)

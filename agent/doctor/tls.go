@@ -3,6 +3,7 @@ package doctor
 // The handshake, and what is wrong with a certificate in plain words.
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -111,7 +112,7 @@ func problems(chain []*x509.Certificate, host string, roots *x509.CertPool, now 
 		}
 		found = append(found, problem{text, "option url must name the ACS as its certificate does; else the operator must have it issued anew"})
 	}
-	if text, advice := trust(chain, roots); text != "" {
+	if text, advice := trust(chain, roots); text != "" && !(len(found) > 0 && strings.Contains(text, "at no time")) {
 		found = append(found, problem{text, advice})
 	}
 	return found
@@ -159,9 +160,11 @@ func trust(chain []*x509.Certificate, roots *x509.CertPool) (text, advice string
 	switch {
 	case err == nil:
 		return "", ""
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "belongs to a chain that is valid as a whole at no time", "this is for the operator of the ACS"
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
 		return "is not meant for a server", "the operator must have it issued anew"
-	case errors.As(err, &invalid) && (invalid.Reason == x509.NotAuthorizedToSign || invalid.Reason == x509.TooManyIntermediates):
+	case len(chain) > 1 && !chain[1].IsCA && bytes.Equal(leaf.RawIssuer, chain[1].RawSubject):
 		return "is signed by one that is no authority", "somebody may be on the way; if not, the operator must have it issued anew"
 	case errors.As(err, &authority) && leaf.CheckSignature(leaf.SignatureAlgorithm, leaf.RawTBSCertificate, leaf.Signature) == nil:
 		return "is signed by itself", "if it is known to be the ACS's, name it in option ca of section tls; else somebody may be on the way"
