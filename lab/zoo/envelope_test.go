@@ -25,6 +25,7 @@ func envelopes() []exhibit {
 		{10, "all_of_it", copes(plan{chaos: "prefix=S,bom,cdata,indent,nul,no-types,chunked=100,coding=gzip,nothing=202"})},
 		{10, "genieacs_cwmp_1_3_namespace", copes(plan{chaos: "namespace=urn:dslforum-org:cwmp-1-3"})},
 		{10, "namespace_1_0", copes(plan{chaos: "namespace=urn:dslforum-org:cwmp-1-0"})},
+		{10, "hold_requests_in_the_first_answer", copes(plan{chaos: "hold"})},
 		{10, "genieacs_soap_env_body_fault", brokenFault},
 		{19, "wrong_response_to_the_inform", brokenOff("say=TransferCompleteResponse,times=2")},
 		{19, "request_instead_of_the_inform_response", brokenOff("say=GetRPCMethods,times=2")},

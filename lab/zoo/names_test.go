@@ -14,6 +14,7 @@ func names() []exhibit {
 	return []exhibit{
 		{21, "genieacs_74_empty_parameter_path", rootNames},
 		{22, "genieacs_230_names_that_cannot_be_read", closure},
+		{22, "every_limit_at_its_edges", limits},
 		{23, "genieacs_f9e96fe_intermediate_objects_left_out", intermediate},
 		{23, "leaf_with_next_level", nextLevelOfLeaf},
 		{28, "writable_that_is_told_read_only", writables},
