@@ -227,7 +227,8 @@ func (a *Agent) start(ctx context.Context) error {
 	a.api = api.New(api.Config{
 		Tree: a.tree, Attributes: a.notify, Core: a.core,
 		Origin: a.origin, Reload: a.settings.Reload, Written: a.written, Agent: a.describe, Recent: a.recent.sessions,
-		Log: a.log.With("component", "api"),
+		Statuses: func(ctx context.Context) iter.Seq[core.Status] { return a.core.Watch(ctx) },
+		Log:      a.log.With("component", "api"),
 	})
 	a.settings.OnChange(a.settingsChanged)
 	return nil
@@ -349,6 +350,7 @@ func (a *Agent) tasks() []task {
 		{name: "network", run: a.followNetwork},
 		{name: "connection requests", run: a.serveConnectionRequests},
 		{name: "control", run: a.serveControl},
+		{name: "dbus", run: a.serveDBus},
 		{name: "metrics", run: a.serveMetrics},
 		{name: "health", run: a.watchHealth},
 		{name: "reload", run: a.watchReload},

@@ -33,6 +33,7 @@ const (
 	filePath              // absolute
 	ifname                // name of a network interface
 	logLevel              // debug, info, warn, error; icwmpd's severities
+	rules                 // "WHO RIGHTS [PATH]", several with semicolons between them
 	localAddr             // unix:/path, or a loopback address with its port
 )
 
@@ -63,6 +64,8 @@ func (s *setting) limits() string {
 		return "up to 15 characters"
 	case logLevel:
 		return "one of debug, info, warn, error"
+	case rules:
+		return "WHO RIGHTS [PATH]: see dbus.md"
 	case localAddr:
 		return "unix:/path, 127.0.0.1:port or [::1]:port"
 	}
@@ -100,6 +103,8 @@ func (s *setting) canonical(v string) (string, error) {
 		return canonicalList(v), nil
 	case logLevel:
 		return canonicalLevel(v)
+	case rules:
+		return canonicalRules(v)
 	}
 	return v, s.checkShape(v)
 }
@@ -173,6 +178,23 @@ func canonicalTime(v string) (string, error) {
 func canonicalList(v string) string {
 	items := strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' })
 	return strings.Join(items, ",")
+}
+
+// canonicalRules checks the shape of rules; what they say is for those who know
+// users and rights.
+func canonicalRules(v string) (string, error) {
+	var all []string
+	for rule := range strings.SplitSeq(v, ";") {
+		f := strings.Fields(rule)
+		if len(f) == 0 {
+			continue
+		}
+		if len(f) < 2 || len(f) > 3 || len(f) == 3 && !strings.HasPrefix(f[2], "Device.") {
+			return "", fmt.Errorf("is not a user or @group, rights, and a path below Device.: %q", rule)
+		}
+		all = append(all, strings.Join(f, " "))
+	}
+	return strings.Join(all, ";"), nil
 }
 
 func canonicalLevel(v string) (string, error) {

@@ -66,6 +66,8 @@ const (
 	ProxyExcept                 = "proxy.except"
 	LogLevel                    = "log.level"
 	LogSOAP                     = "log.soap"
+	APIAllow                    = "api.allow"
+	DBusAddress                 = "dbus.address"
 	MetricsListen               = "metrics.listen"
 )
 
@@ -152,6 +154,8 @@ var table = [...]setting{
 	{name: ProxyExcept, option: "proxy.except", kind: list, max: 2048, local: true},
 	{name: LogLevel, option: "log.level", also: []string{"cpe.log_severity"}, def: "info", kind: logLevel, local: true},
 	{name: LogSOAP, option: "log.soap", def: "false", kind: boolean, local: true},
+	{name: APIAllow, option: "api.allow", kind: rules, max: 8192, local: true},
+	{name: DBusAddress, option: "dbus.address", kind: text, max: 1024, local: true},
 	{name: MetricsListen, option: "metrics.listen", kind: localAddr, max: 100, local: true},
 }
 
