@@ -61,6 +61,10 @@ func (b *bound) answer(a answer) error {
 	if a.xml == "" {
 		return nil
 	}
+	if a.request.Outcome != "" {
+		a.request.At = time.Now()
+		b.l.count(func(s *Stats) { s.Request = a.request })
+	}
 	if a.wait > 0 && len(b.delayed) < maxDelayed {
 		b.delayed = append(b.delayed, delayed{time.Now().Add(a.wait), a.xml})
 		return nil

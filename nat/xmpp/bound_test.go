@@ -47,31 +47,32 @@ func TestRequests(t *testing.T) {
 		sent  string
 		want  string // the one write that answers; "": none
 		asked int
+		said  Outcome
 	}{
-		{"good", nil, good, resultFor, 1},
-		{"of type set", nil, strings.Replace(good, `type="get"`, `type="set"`, 1), resultFor, 1},
-		{"password in CDATA", nil, request("cr1", acsJID, "u", "<![CDATA[p<&>]]>"), resultFor, 1},
-		{"wrong password", nil, request("cr1", acsJID, "u", "p"), errorTo + notAllowed, 0},
-		{"wrong username", nil, request("cr1", acsJID, "U", "p&lt;&amp;>"), errorTo + notAllowed, 0},
-		{"no password", nil, strings.Replace(good, "<password>p&lt;&amp;></password>", "", 1), errorTo + notAllowed, 0},
-		{"from one of the list", []string{"other@example.com", "acs@xmpp.example.com"}, good, resultFor, 1},
-		{"from none of the list", []string{"other@example.com"}, good, errorTo + noService, 0},
-		{"from a resource not of the list", []string{acsJID + "x"}, good, errorTo + noService, 0},
+		{"good", nil, good, resultFor, 1, Accepted},
+		{"of type set", nil, strings.Replace(good, `type="get"`, `type="set"`, 1), resultFor, 1, Accepted},
+		{"password in CDATA", nil, request("cr1", acsJID, "u", "<![CDATA[p<&>]]>"), resultFor, 1, Accepted},
+		{"wrong password", nil, request("cr1", acsJID, "u", "p"), errorTo + notAllowed, 0, WrongSecret},
+		{"wrong username", nil, request("cr1", acsJID, "U", "p&lt;&amp;>"), errorTo + notAllowed, 0, WrongSecret},
+		{"no password", nil, strings.Replace(good, "<password>p&lt;&amp;></password>", "", 1), errorTo + notAllowed, 0, WrongSecret},
+		{"from one of the list", []string{"other@example.com", "acs@xmpp.example.com"}, good, resultFor, 1, Accepted},
+		{"from none of the list", []string{"other@example.com"}, good, errorTo + noService, 0, NotAllowed},
+		{"from a resource not of the list", []string{acsJID + "x"}, good, errorTo + noService, 0, NotAllowed},
 		{"without from, anybody allowed", nil, strings.Replace(good, `from="`+acsJID+`" `, "", 1),
-			`<iq type="result" id="cr1" from="cpe1@xmpp.example.com/cwmp"/>`, 1},
+			`<iq type="result" id="cr1" from="cpe1@xmpp.example.com/cwmp"/>`, 1, Accepted},
 		{"without from, not allowed", []string{"acs@xmpp.example.com"}, strings.Replace(good, `from="`+acsJID+`" `, "", 1),
-			`<iq type="error" id="cr1" from="cpe1@xmpp.example.com/cwmp">` + noService, 0},
-		{"another namespace", nil, strings.Replace(good, "xmppConnReq-1-0", "xmppConnReq-2-0", 1), errorTo + noService, 0},
-		{"nothing in it", nil, `<iq from="` + acsJID + `" id="cr1" type="get"/>`, errorTo + noService, 0},
-		{"a ping", []string{"other@example.com"}, `<iq from="` + acsJID + `" id="cr1" type="get"><ping xmlns="urn:xmpp:ping"/></iq>`, resultFor, 0},
+			`<iq type="error" id="cr1" from="cpe1@xmpp.example.com/cwmp">` + noService, 0, NotAllowed},
+		{"another namespace", nil, strings.Replace(good, "xmppConnReq-1-0", "xmppConnReq-2-0", 1), errorTo + noService, 0, ""},
+		{"nothing in it", nil, `<iq from="` + acsJID + `" id="cr1" type="get"/>`, errorTo + noService, 0, ""},
+		{"a ping", []string{"other@example.com"}, `<iq from="` + acsJID + `" id="cr1" type="get"><ping xmlns="urn:xmpp:ping"/></iq>`, resultFor, 0, ""},
 		{"an id with marks", nil, strings.Replace(good, "cr1", "a&lt;'&quot;", 1),
-			`<iq type="result" id="a&lt;&#39;&#34;" from="cpe1@xmpp.example.com/cwmp" to="acs@xmpp.example.com/4f2a"/>`, 1},
-		{"a result", nil, strings.Replace(good, `type="get"`, `type="result"`, 1), "", 0},
-		{"an error", nil, strings.Replace(good, `type="get"`, `type="error"`, 1), "", 0},
-		{"a message", nil, `<message from="` + acsJID + `" type="get"><body>hello</body></message>`, "", 0},
-		{"presence", nil, `<presence from="` + acsJID + `"/>`, "", 0},
+			`<iq type="result" id="a&lt;&#39;&#34;" from="cpe1@xmpp.example.com/cwmp" to="acs@xmpp.example.com/4f2a"/>`, 1, Accepted},
+		{"a result", nil, strings.Replace(good, `type="get"`, `type="result"`, 1), "", 0, ""},
+		{"an error", nil, strings.Replace(good, `type="get"`, `type="error"`, 1), "", 0, ""},
+		{"a message", nil, `<message from="` + acsJID + `" type="get"><body>hello</body></message>`, "", 0, ""},
+		{"presence", nil, `<presence from="` + acsJID + `"/>`, "", 0, ""},
 		{"with a prefix", nil, `<iq from="` + acsJID + `" id="cr1" type="get"><c:connectionRequest xmlns:c="urn:broadband-forum-org:cwmp:xmppConnReq-1-0">` +
-			`<c:username>u</c:username><c:password>p&lt;&amp;></c:password></c:connectionRequest></iq>`, resultFor, 1},
+			`<c:username>u</c:username><c:password>p&lt;&amp;></c:password></c:connectionRequest></iq>`, resultFor, 1, Accepted},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -81,6 +82,9 @@ func TestRequests(t *testing.T) {
 				w := r.written()
 				if test.want == "" && len(w) != 0 || test.want != "" && !slices.Equal(w, []string{test.want}) {
 					t.Errorf("wrote %q\nwant %q in one write", w, test.want)
+				}
+				if got := r.client.Status().Stats.Request; got.Outcome != test.said || test.said != "" && (got.From == "" || got.At.IsZero()) {
+					t.Errorf("last request %+v, want %q", got, test.said)
 				}
 				if n := r.asked(); n != test.asked {
 					t.Errorf("%d sessions asked for, want %d", n, test.asked)
@@ -336,9 +340,38 @@ func TestNetworkUpChecksTheConnection(t *testing.T) {
 		r.want(Enabled)
 		r.server.Set(func(k *lab.Knobs) { k.Mute = true })
 		r.client.NetworkUp()
-		time.Sleep(2*probeWait + time.Second)
-		r.want(Connecting)
+		time.Sleep(2*probeWait - time.Second)
+		r.want(Enabled)
+		time.Sleep(2 * time.Second) // and is replaced at once
+		r.want(Enabled)
+		if n := r.server.Logins(); n != 2 {
+			t.Errorf("%d connections", n)
+		}
 	})
+}
+
+func BenchmarkRequest(b *testing.B) {
+	r := &responder{
+		jid: JID{"cpe1", domain, "cwmp"}, guard: admit(func() {}),
+		allowed: func() []string { return []string{"acs@xmpp.example.com"} }, credentials: func() (string, string) { return "u", "p" },
+	}
+	raw := request("cr1", acsJID, "u", "p")
+	in := &reader{fill: func(p []byte) (int, error) { return copy(p, raw), nil }} // raw is shorter than any p
+	s := newStream(&reader{fill: func(p []byte) (int, error) { return copy(p, `<s xmlns="jabber:client">`), nil }})
+	if _, err := s.header(); err != nil {
+		b.Fatal(err)
+	}
+	*s.in = *in
+	b.ReportAllocs()
+	for b.Loop() {
+		e, err := s.next()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if a := r.handle(e); a.accepted == nil {
+			b.Fatal(a.xml)
+		}
+	}
 }
 
 func parse(t *testing.T, stanza string) (iq, payload *element) {

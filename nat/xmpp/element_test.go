@@ -44,6 +44,7 @@ func TestStream(t *testing.T) {
 		{"an end tag too many", head + `<a/></b>`, 1, nil},
 		{"names that do not match", head + `<a></b></a>`, 0, nil},
 		{"as deep as can be", head + strings.Repeat("<a>", maxDepth) + strings.Repeat("</a>", maxDepth), 1, io.EOF},
+		{"one deeper", head + strings.Repeat("<a>", maxDepth+1) + strings.Repeat("</a>", maxDepth+1) + "<after/>", 0, errTooDeep},
 		{"large ones, one after the other", head + strings.Repeat(`<iq id="`+strings.Repeat("x", maxStanza/2)+`"/>`, 10), 10, io.EOF},
 	}
 	for _, test := range tests {

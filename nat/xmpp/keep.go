@@ -13,6 +13,10 @@ import (
 // gap is the least time between the beginnings of two attempts, whoever pokes.
 const gap = 2 * time.Second
 
+// upWait is how long after a change of the network the end of a connection is
+// its doing.
+const upWait = maxMissed*probeWait + 5*time.Second
+
 var errSlow = errors.New("the server takes too long to let us in")
 
 // outage is what we know of the time since the connection last was good.
@@ -149,6 +153,9 @@ func (c *Client) dropped(p Params, o *outage, held time.Duration, err error) (n 
 	}
 	o.moved = host{}
 	c.failed(o, Connecting, err)
+	if time.Since(c.up) < upWait { // not the server's trouble: all others are still with it
+		return 0, false
+	}
 	var said *StreamError
 	// Who took our resource wants it as much as we do: no hurry.
 	return o.lost, errors.As(err, &said) && said.Condition == "conflict"
@@ -308,6 +315,7 @@ func (c *Client) poked(p *Params, b *bound) error {
 	b.alive.every = p.age()
 	if c.taken&pokeUp != 0 {
 		b.alive.check()
+		c.up = time.Now()
 	}
 	clock := c.taken&pokeClock != 0
 	c.taken = 0

@@ -2,9 +2,9 @@ package xmpp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -110,6 +110,88 @@ func TestRetries(t *testing.T) {
 	})
 }
 
+// DNS gives addresses in another order each time: the attempts at one go on
+// all the same.
+func TestRetriesKeepToAnAddress(t *testing.T) {
+	bubble(t, nil, func(r *rig) {
+		gone(r)
+		r.params.Attempts = 3
+		r.client.cfg.Resolver = &turning{zone: r.zone, addrs: addrs("192.0.2.10", "192.0.2.11", "192.0.2.12")}
+		r.start()
+		time.Sleep(time.Hour)
+		d := r.dialled()
+		if len(d) < 9 {
+			t.Fatalf("dialled %v", d)
+		}
+		for i := range 9 {
+			if d[i] != d[i/3*3] || i%3 == 0 && i > 0 && d[i] == d[i-1] {
+				t.Fatalf("dialled %v", d[:9])
+			}
+		}
+	})
+}
+
+// turning is a zone whose addresses turn round with each question.
+type turning struct {
+	*zone
+	addrs []netip.Addr
+}
+
+func (z *turning) Lookup(context.Context, string) (endpoint.Addrs, error) {
+	z.addrs = append(z.addrs[1:], z.addrs[0])
+	return endpoint.Addrs{Addrs: slices.Clone(z.addrs)}, nil
+}
+
+// A connection that does not stand for long does not count as good: the waits
+// grow on. One that does begins them anew.
+func TestFlapping(t *testing.T) {
+	started(t, nil, func(r *rig, s *lab.Session) {
+		for i := range 4 {
+			time.Sleep(10 * time.Second)
+			s.Drop()
+			synctest.Wait()
+			wait := time.Minute << i
+			time.Sleep(wait - time.Second)
+			r.want(Connecting)
+			time.Sleep(2 * time.Second)
+			s = r.bound()
+		}
+		time.Sleep(61 * time.Second)
+		s.Drop()
+		synctest.Wait()
+		time.Sleep(61 * time.Second)
+		r.want(Enabled)
+	})
+}
+
+// A poke that comes just before a read ends it.
+func TestBellBeforeARead(t *testing.T) {
+	b := bell{ring: make(chan struct{}, 1)}
+	b.poke(pokeUp)
+	var line deadlines
+	if err := b.reading(&line, time.Time{}); err != nil || line.IsZero() || line.After(time.Now()) {
+		t.Errorf("deadline %v, %v", line, err)
+	}
+	if b.take() != pokeUp {
+		t.Error("the poke is lost")
+	}
+	if err := b.reading(&line, time.Time{}); err != nil || !line.IsZero() {
+		t.Errorf("deadline %v, %v", line, err)
+	}
+	cancelled := false
+	b.attempting(func() { cancelled = true })
+	if b.poke(pokeUp); cancelled {
+		t.Error("the network coming up ended an attempt")
+	}
+	if b.poke(pokeChanged); !cancelled || line.IsZero() {
+		t.Error("a change did not end it")
+	}
+}
+
+type deadlines struct{ time.Time }
+
+func (d *deadlines) SetReadDeadline(t time.Time) error { d.Time = t; return nil }
+
 // With ServerConnectAttempts 0 each address has one try, then there is a wait.
 func TestRetriesOfOurOwn(t *testing.T) {
 	bubble(t, nil, func(r *rig) {
@@ -167,95 +249,6 @@ func TestNetworkUpTriesAtOnce(t *testing.T) {
 			}
 		})
 	})
-}
-
-func TestServers(t *testing.T) {
-	table := []Server{
-		{Enable: true, Priority: 20, Weight: -1, Address: "192.0.2.20", Port: 5222},
-		{Enable: false, Priority: 1, Address: "192.0.2.21", Port: 5222},
-		{Enable: true, Priority: 10, Weight: 5, Address: "host2.example.net", Port: 5333},
-		{Enable: true, Priority: 10, Weight: 0, Address: "192.0.2.10", Port: 5222},
-	}
-	none := func(*zone) {}
-	tests := []struct {
-		name  string
-		edit  func(p *Params)
-		zone  func(z *zone)
-		dials []string // the first, each tried once
-		state State
-		err   string
-	}{
-		{"SRV", nil, none, []string{"192.0.2.10:5222"}, Enabled, ""},
-		{"several SRV and addresses", nil, func(z *zone) {
-			z.srv["_xmpp-client._tcp."+domain] = []endpoint.SRV{{Target: "host2.example.net", Port: 5333}, {Target: "host1.example.net", Port: 5222, Priority: 1}}
-			z.a["host2.example.net"] = addrs("192.0.2.31", "192.0.2.32")
-		}, []string{"192.0.2.31:5333", "192.0.2.32:5333", "192.0.2.10:5222"}, Enabled, ""},
-		{"a target without an address is passed over", nil, func(z *zone) {
-			z.srv["_xmpp-client._tcp."+domain] = []endpoint.SRV{{Target: "nowhere.example.net", Port: 1}, {Target: "host1.example.net", Port: 5222}}
-		}, []string{"192.0.2.10:5222"}, Enabled, ""},
-		{"no SRV: the domain itself", nil, func(z *zone) {
-			z.srv = nil
-			z.a[domain] = addrs(address)
-		}, []string{"192.0.2.10:5222"}, Enabled, ""},
-		{"decidedly absent: no falling back", nil, func(z *zone) {
-			z.srv["_xmpp-client._tcp."+domain] = nil
-			z.a[domain] = addrs(address)
-		}, nil, ServerNotPresent, "decidedly not available"},
-		{"DNS", func(p *Params) { p.Algorithm = "DNS" }, func(z *zone) { z.a[domain] = addrs(address) }, []string{"192.0.2.10:5222"}, Enabled, ""},
-		{"DNS without the name", func(p *Params) { p.Algorithm = "DNS" }, none, nil, ServerNotPresent, "no server found: xmpp.example.com: no such name"},
-		{"nobody answers", nil, func(z *zone) { z.fail = errors.New("timeout") }, nil, ServerNotPresent, "timeout"},
-		{"table", func(p *Params) { p.Algorithm, p.Servers = "ServerTable", table }, func(z *zone) { z.a["host2.example.net"] = addrs("192.0.2.33") },
-			[]string{"192.0.2.33:5333", "192.0.2.10:5222"}, Enabled, ""},
-		{"an empty table", func(p *Params) { p.Algorithm = "ServerTable" }, none, nil, ServerNotPresent, "no server of the table"},
-		{"WebSocket", func(p *Params) { p.Algorithm = "WebSocket" }, none, nil, Misconfigured, "no such ServerConnectAlgorithm"},
-		{"direct TLS comes first where it says so", func(p *Params) { p.UseTLS = true }, func(z *zone) {
-			z.srv["_xmpp-client._tcp."+domain] = []endpoint.SRV{{Target: "host1.example.net", Port: 5222, Priority: 10}}
-			z.srv["_xmpps-client._tcp."+domain] = []endpoint.SRV{{Target: "192.0.2.34", Port: 5223, Priority: 5}}
-		}, []string{"192.0.2.34:5223", "192.0.2.10:5222"}, Misconfigured, "offers no TLS"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			bubble(t, nil, func(r *rig) {
-				r.params.Attempts = 0
-				test.zone(r.zone)
-				if test.edit != nil {
-					test.edit(&r.params)
-				}
-				r.start()
-				time.Sleep(10 * time.Second)
-				if d := r.dialled(); !slices.Equal(d, test.dials) {
-					t.Errorf("dialled %v, want %v", d, test.dials)
-				}
-				r.want(test.state)
-				r.wantError(test.err)
-			})
-		})
-	}
-}
-
-// RFC 2782: within a priority, by weight.
-func TestTableWeights(t *testing.T) {
-	servers := []Server{
-		{Enable: true, Weight: 10, Address: "a", Port: 1}, {Enable: true, Weight: 30, Address: "b", Port: 1},
-		{Enable: true, Weight: -1, Address: "c", Port: 1}, {Enable: true, Priority: 1, Address: "z", Port: 1},
-	}
-	first := map[string]int{}
-	for i := range int64(41) {
-		calls := 0
-		got := table(servers, func(n int64) int64 {
-			if calls++; calls == 1 {
-				return i % n
-			}
-			return 0
-		})
-		if len(got) != 4 || got[3].name != "z" {
-			t.Fatalf("order %v", got)
-		}
-		first[got[0].name]++
-	}
-	if first["a"] != 10 || first["b"] != 30 || first["c"] != 1 {
-		t.Errorf("first of 41 draws: %v", first)
-	}
 }
 
 func TestChanges(t *testing.T) {

@@ -24,6 +24,7 @@ type answer struct {
 	failure  bool   // it is of type error
 	wait     time.Duration
 	accepted func() // to be called when the answer is on the wire; may be nil
+	request  Request
 }
 
 // responder knows who may ask and what to answer.
@@ -57,26 +58,31 @@ func (r *responder) handle(e *element) answer {
 
 // request answers a connection request (TR-069 K.2.3). What it asks for happens
 // once the answer is on the wire.
-func (r *responder) request(e, payload *element) answer {
-	if r.serves != nil && !r.serves() {
-		return r.refuse(e, "cancel", "503", "service-unavailable")
-	}
+func (r *responder) request(e, payload *element) (a answer) {
 	from := r.sender(e)
 	source := from.Bare().String()
+	outcome := Accepted
+	defer func() { a.request = Request{From: source, Outcome: outcome} }()
+	if r.serves != nil && !r.serves() {
+		outcome = NotServed
+		return r.refuse(e, "cancel", "503", "service-unavailable")
+	}
 	if !allowed(r.allowed(), from) {
+		outcome = NotAllowed
 		r.guard.Failed(transport, source)
 		return r.refuse(e, "cancel", "503", "service-unavailable")
 	}
 	username, okUser := field(payload, "username")
 	password, okPass := field(payload, "password")
 	if !okUser || !okPass || !r.known(username, password) {
-		wait := r.guard.Failed(transport, source)
-		a := r.refuse(e, "auth", "401", "not-authorized")
-		a.wait = wait
+		outcome = WrongSecret
+		a = r.refuse(e, "auth", "401", "not-authorized")
+		a.wait = r.guard.Failed(transport, source)
 		return a
 	}
 	accepted, err := r.guard.Admit(transport, source)
 	if err != nil {
+		outcome = TooMany
 		return r.refuse(e, "cancel", "503", "service-unavailable")
 	}
 	return answer{xml: r.result(e), accepted: accepted}

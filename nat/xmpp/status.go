@@ -26,7 +26,28 @@ type Stats struct {
 	Received, Transmitted             uint32
 	ReceivedErrors, TransmittedErrors uint32 // those among them of type error
 	Skipped                           uint32 // received, and too large to be read
+
+	Request Request // the last connection request
 }
+
+// A Request is a connection request that arrived.
+type Request struct {
+	At      time.Time // zero: none
+	From    string    // bare JID
+	Outcome Outcome
+}
+
+// An Outcome is what became of a request.
+type Outcome string
+
+// Outcomes of requests.
+const (
+	Accepted    Outcome = "accepted"
+	NotAllowed  Outcome = "not of the allowed JIDs"
+	WrongSecret Outcome = "wrong username or password"
+	TooMany     Outcome = "too many"
+	NotServed   Outcome = "another connection is for requests"
+)
 
 // Status is how a connection is doing now.
 type Status struct {

@@ -133,6 +133,7 @@ type Client struct {
 	// Of the goroutine of Run:
 	taken pokes     // from the bell, and not acted upon yet
 	began time.Time // of the last attempt
+	up    time.Time // when the network last came up under a connection
 }
 
 // New returns a client that does nothing before Run.
