@@ -5,7 +5,6 @@ package app
 import (
 	"context"
 	"net/url"
-	"sync"
 	"sync/atomic"
 
 	"gatehouse/agent/api"
@@ -19,10 +18,6 @@ import (
 type stun struct {
 	agent  *Agent
 	client atomic.Pointer[nat.Client] // nil before it runs
-
-	mu       sync.Mutex
-	detected bool
-	address  string
 }
 
 // withSTUN adds Annex G to the agent, and returns what the data model tells of
@@ -92,19 +87,18 @@ func (s *stun) sessionSucceeded() {
 	}
 }
 
-// onAddress hears of new values at most every 30 s.
-func (s *stun) onAddress(detected bool, address string) {
-	s.mu.Lock()
-	s.detected, s.address = detected, address
-	s.mu.Unlock()
-	s.agent.hint(tr181.ReachChanged)
-}
+// onAddress hears at most every 30 s that the values are others: the ACS is not
+// to be told of a NAT that cannot make up its mind more often.
+func (s *stun) onAddress(bool, string) { s.agent.hint(tr181.ReachChanged) }
 
 // UDPAddress implements tr181.NAT.
 func (s *stun) UDPAddress() (natDetected bool, address string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.detected, s.address
+	c := s.client.Load()
+	if c == nil {
+		return false, ""
+	}
+	now := c.Status()
+	return now.NATDetected, now.UDPConnectionRequestAddress
 }
 
 func (s *stun) status(st *api.Status) {
