@@ -195,7 +195,7 @@ func Attack(name string) string {
 	case "attribute":
 		return `<message id="` + strings.Repeat("x", 1<<20) + `"/>`
 	case "endless":
-		return `<message><body>` + strings.Repeat("x", 20<<20)
+		return `<message><body>` + strings.Repeat("x", 5<<20)
 	case "deep":
 		return `<message>` + strings.Repeat(`<a>`, 10_000) + strings.Repeat(`</a>`, 10_000) + `</message>`
 	case "wide":

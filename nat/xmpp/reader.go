@@ -12,7 +12,7 @@ import (
 // from our ACS. So it is read to its end, kept nowhere, and the next one is good.
 const (
 	maxStanza   = 64 << 10 // bytes of one child of the stream, markup included
-	maxSkipped  = 16 << 20 // bytes of one that we read to its end
+	maxSkipped  = 4 << 20  // bytes of one that we read to its end
 	maxDepth    = 16       // elements within each other, the child of the stream being 1
 	maxElements = 512      // in one stanza
 	maxAttrs    = 32       // of one element
