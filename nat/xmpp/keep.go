@@ -30,6 +30,9 @@ type outage struct {
 // keep attempts and waits until the parameters are others or ctx ends.
 func (c *Client) keep(ctx context.Context, p Params) {
 	var o outage
+	if j, ok := ParseJID(c.board.read().JID); ok && !mine(p, j) { // of another account: nobody answers there any more
+		c.board.write(func(s *Status) { s.JID = "" })
+	}
 	for {
 		if c.pause(p, time.Until(c.began.Add(gap)), false) == ended {
 			return
@@ -282,10 +285,16 @@ func (c *Client) resource(p Params) string {
 		return p.Resource
 	}
 	had, _ := ParseJID(c.board.read().JID)
-	if mine, _ := ParseJID(p.Username + "@" + p.Domain); had.Bare() == mine {
+	if mine(p, had) {
 		return had.Resource
 	}
 	return ""
+}
+
+// mine reports whether a JID is of the account that is configured.
+func mine(p Params, j JID) bool {
+	account, _ := ParseJID(p.Username + "@" + p.Domain)
+	return j.Bare() == account
 }
 
 // stay answers on a bound connection until it ends.

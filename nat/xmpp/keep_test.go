@@ -325,6 +325,17 @@ func TestSentOnLater(t *testing.T) {
 	})
 }
 
+// The address of an account that is not ours any more is not told to the ACS.
+func TestAnotherAccount(t *testing.T) {
+	started(t, nil, func(r *rig, s *lab.Session) {
+		time.Sleep(time.Minute)
+		r.set(func(p *Params) { p.Username = "cpe2" })
+		if got := r.want(AuthFailure); got.JID != "" {
+			t.Errorf("JID %q", got.JID)
+		}
+	})
+}
+
 func TestDisabled(t *testing.T) {
 	bubble(t, nil, func(r *rig) {
 		r.params.Enable = false
