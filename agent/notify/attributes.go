@@ -257,6 +257,7 @@ func (n *Notifier) baseline(ctx context.Context, touched map[string]attribute) {
 			n.tell(it.Name, n.told.hash(it.Value))
 		}
 	})
+	n.unsent(ctx, n.light.watches, nil)
 	for path, at := range touched {
 		if !at.reports() {
 			n.told.forget(path)

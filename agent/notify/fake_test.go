@@ -221,6 +221,7 @@ type post struct {
 	tree             *fake
 	attrs, told, run file
 	max              int
+	light            func()
 
 	mu    sync.Mutex
 	asked []bool
@@ -249,7 +250,7 @@ func (p *post) start() {
 	n, err := notify.New(notify.Config{
 		Tree: p.tree, Defaults: p.tree.defaults,
 		Attributes: &p.attrs, Told: &p.told, Run: &p.run,
-		Core: p.core, Max: p.max,
+		Core: p.core, Max: p.max, Light: p.light,
 	})
 	if err != nil {
 		p.t.Fatal(err)

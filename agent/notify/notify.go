@@ -63,6 +63,9 @@ type Config struct {
 
 	// Core posts ValueChange to core: changed, or all is told after all.
 	Core func(ctx context.Context, changed bool) error
+	// Light is called when a parameter with an active lightweight attribute has
+	// changed: Unsent tells which. It must not wait. nil: nobody sends them.
+	Light func()
 
 	Debounce time.Duration // from the first hint to the comparison; 0: 200 ms
 	Poll     time.Duration // for active parameters without a topic; 0: 60 s
@@ -97,6 +100,7 @@ type Notifier struct {
 	report  *Report           // handed out by Collect, and its fate not known yet
 	seen    map[string]uint64 // what core was asked to report
 	asked   bool              // core holds a VALUE CHANGE of ours
+	light   light
 	counts  counts
 
 	debounceAt time.Time
@@ -337,6 +341,7 @@ func (n *Notifier) Told(ctx context.Context, paths ...string) error {
 				n.tell(it.Name, n.told.hash(it.Value))
 			}
 		})
+		n.knowLight(ctx, paths)
 		return n.settle(ctx)
 	})
 }

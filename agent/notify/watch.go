@@ -40,6 +40,7 @@ func (n *Notifier) rebuild() {
 		}
 	}
 	slices.SortFunc(n.watches, func(x, y watch) int { return strings.Compare(x.path, y.path) })
+	n.light.rebuild(attrs)
 	n.planPoll()
 }
 
@@ -73,40 +74,23 @@ func (n *Notifier) heed(ctx context.Context) {
 	if all {
 		n.rebuild()
 	}
-	var some []watch
-	for _, w := range n.watches {
-		if w.active && (all || slices.ContainsFunc(topics, func(t datamodel.Topic) bool { return n.cfg.Tree.Concerns(w.path, t) })) {
-			some = append(some, w)
-		}
-	}
-	n.compare(ctx, some)
+	n.compare(ctx, n.concerned(n.watches, topics, all))
+	n.compareLight(ctx, n.concerned(n.light.watches, topics, all))
 }
 
 // planPoll plans the next poll, if anything needs one.
 func (n *Notifier) planPoll() {
 	n.pollAt = time.Time{}
-	if slices.ContainsFunc(n.watches, func(w watch) bool { return w.active && !w.topics }) {
+	mute := func(w watch) bool { return w.active && !w.topics }
+	if slices.ContainsFunc(n.watches, mute) || slices.ContainsFunc(n.light.watches, mute) {
 		n.pollAt = time.Now().Add(n.cfg.Poll)
 	}
 }
 
 // poll compares the active parameters that no hint tells of.
 func (n *Notifier) poll(ctx context.Context) {
-	var some []watch
-	for i := range n.watches {
-		w := &n.watches[i]
-		if !w.active || w.topics {
-			continue
-		}
-		if !w.known {
-			info, err := n.cfg.Tree.Describe(ctx, w.path)
-			w.known, w.topics = err == nil, len(info.Topics) > 0
-		}
-		if !w.topics {
-			some = append(some, *w)
-		}
-	}
-	n.compare(ctx, some)
+	n.compare(ctx, n.silent(ctx, n.watches))
+	n.compareLight(ctx, n.silent(ctx, n.light.watches))
 	n.planPoll()
 }
 

@@ -18,7 +18,7 @@ func TestDoc(t *testing.T) {
 Made from the table in ` + "`agent/settings/table.go`" + ` by ` + "`go test ./agent/settings -update`" + `.
 
 The file has sections as icwmpd's users know them: ` + "`config acs 'acs'`, `config cpe 'cpe'`" + `, and
-` + "`tls`, `proxy`, `log`, `api`, `dbus`, `metrics`" + `. *Files only* means that neither the ACS nor a provider nor
+` + "`stun`, `xmpp`, `lwn`, `tls`, `proxy`, `log`, `api`, `dbus`, `metrics`" + `. *Files only* means that neither the ACS nor a provider nor
 DHCP can set it. Who is heard when several speak stands in
 [architecture.md](architecture.md#who-owns-a-setting).
 

@@ -46,7 +46,7 @@ func TestMistakesNameFileAndLine(t *testing.T) {
 
 func TestUnknownIsWarnedAbout(t *testing.T) {
 	h := newHouse(t, "config asc\n option x y\n\nconfig acs\n option ulr https://x/\n option ssl_capth /x\n option port 1\n"+
-		" option heartbeat_enable 1\n option zzzzzz 1\n\nconfig cpe\n option gc 50\n\nconfig lwn\n option enable 1\n\nconfig something_else\n")
+		" option heartbeat_enable 1\n option zzzzzz 1\n\nconfig cpe\n option gc 50\n\nconfig du_state_change\n option enable 1\n\nconfig something_else\n")
 	s := h.open()
 	log := h.log.String()
 	for _, want := range []string{
@@ -56,7 +56,7 @@ func TestUnknownIsWarnedAbout(t *testing.T) {
 		`:7 option=port did_you_mean=cpe.port`,
 		`:8 option=heartbeat_enable reason="it has no effect here"`,
 		`:9 option=zzzzzz` + "\n",
-		`:14 section=lwn reason=`,
+		`:14 section=du_state_change reason=`,
 		`:17 section=something_else` + "\n",
 	} {
 		if !strings.Contains(log, want) {

@@ -37,6 +37,11 @@ const (
 	STUNMinimumKeepAlivePeriod  = "ManagementServer.STUNMinimumKeepAlivePeriod"
 	ConnReqXMPPConnection       = "ManagementServer.ConnReqXMPPConnection"
 	ConnReqAllowedJabberIDs     = "ManagementServer.ConnReqAllowedJabberIDs"
+	LightweightProtocols        = "ManagementServer.LightweightNotificationProtocolsUsed"
+	LightweightTriggerInterval  = "ManagementServer.LightweightNotificationTriggerInterval"
+	LightweightTriggerTime      = "ManagementServer.LightweightNotificationTriggerTime"
+	LightweightHost             = "ManagementServer.UDPLightweightNotificationHost"
+	LightweightPort             = "ManagementServer.UDPLightweightNotificationPort"
 	UDPConnectionRequestPort    = "stun.local_port"
 	XMPPDigestMD5               = "xmpp.digest_md5"
 	Manufacturer                = "DeviceInfo.Manufacturer"
@@ -143,6 +148,12 @@ var table = [...]setting{
 	{name: UDPConnectionRequestPort, option: "stun.local_port", def: "7547", kind: number, max: 65535, local: true},
 	{name: XMPPDigestMD5, option: "xmpp.digest_md5", def: "false", kind: boolean, local: true},
 
+	{name: LightweightProtocols, option: "lwn.protocols", kind: list, max: 64},
+	{name: LightweightTriggerInterval, option: "lwn.trigger_interval", def: "0", kind: number, max: maxUint32},
+	{name: LightweightTriggerTime, option: "lwn.trigger_time", def: unknownTime, kind: dateTime},
+	{name: LightweightHost, option: "lwn.hostname", kind: text, max: 256},
+	{name: LightweightPort, option: "lwn.port", def: "7547", kind: number, max: 65535},
+
 	{name: TLSCA, option: "tls.ca", also: []string{"acs.ssl_capath"}, kind: filePath, local: true},
 	{name: TLSCert, option: "tls.cert", kind: filePath, local: true},
 	{name: TLSKey, option: "tls.key", kind: filePath, local: true},
@@ -192,7 +203,7 @@ var without = map[string]string{
 	"cpe.fw_upgrade_keep_settings": noEffect,
 	"cpe.clock_sync_timeout":       "without a clock certificates are checked at their own time",
 	"cpe.disable_datatype_check":   noEffect,
-	"lwn":                          noEffect,
+	"lwn.enable":                   "use list protocols 'UDP'",
 	"xmpp.enable":                  "the ACS makes the connection: Device.XMPP.Connection.",
 	"xmpp.xmpp_id":                 noEffect,
 	"autonomous_notify":            noEffect,

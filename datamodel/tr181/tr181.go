@@ -48,6 +48,8 @@ type Agent struct {
 	NAT NAT
 	// XMPP keeps it in reach of XMPP connection requests (Annex K).
 	XMPP XMPP
+	// Lightweight says that the agent sends lightweight notifications (Annex M).
+	Lightweight bool
 	// Keep returns where a table of rows that the agent keeps itself is
 	// stored. Nil: nothing of the network can be written.
 	Keep func(name string) datamodel.Backing
@@ -151,6 +153,7 @@ func New(p platform.Platform, a Agent) *Model {
 	add(a.Settings != nil, m.managementServer)
 	add(a.Settings != nil && a.Keep != nil, m.informParameter)
 	add(a.Settings != nil && a.NAT != nil, m.managementServerSTUN)
+	add(a.Settings != nil && a.Lightweight, m.managementServerLightweight)
 	if a.Settings != nil && a.Keep != nil && a.XMPP != nil {
 		add(true, m.xmpp, m.xmppConnection, m.xmppServer, m.managementServerXMPP)
 	}
@@ -180,6 +183,7 @@ func (m *Model) Undo() map[string]func(context.Context, []byte) error { return m
 // one is undone even while its objects are absent.
 var keptNames = [...]string{
 	"links", "ipv4-addresses", "ipv6-addresses", "ipv6-prefixes", "ipv4-routes", "ipv6-routes", "inform-parameters",
+	"xmpp-connections", "xmpp-servers",
 }
 
 // keep opens a table that the agent keeps itself.

@@ -124,7 +124,8 @@ func build(t testing.TB) *house {
 		"ManagementServer.EnableCWMP": "true", "ManagementServer.HTTPConnectionRequestEnable": "true",
 		"ManagementServer.InstanceMode": "InstanceNumber", "ManagementServer.HTTPCompression": "Disabled",
 		"ManagementServer.STUNMaximumKeepAlivePeriod": "-1", "ManagementServer.STUNServerPort": "3478",
-		"ManagementServer.DelayReboot": "-1", "DeviceInfo.ProvisioningCode": "abc",
+		"ManagementServer.UDPLightweightNotificationPort": "7547",
+		"ManagementServer.DelayReboot":                    "-1", "DeviceInfo.ProvisioningCode": "abc",
 	}}
 	h.journal = h.file("journal")
 	h.start()
@@ -139,7 +140,7 @@ func (h *house) start() {
 		h.Fatal(err)
 	}
 	h.model = tr181.New(h.platform, tr181.Agent{
-		NAT: nat{}, XMPP: xmpp{&h.xmpp},
+		NAT: nat{}, XMPP: xmpp{&h.xmpp}, Lightweight: true,
 		Settings: h.settings, Reach: reach("http://203.0.113.17:7547/cr"), Identity: func() platform.ID { return id },
 		Keep: func(name string) datamodel.Backing { return h.file(name) }, Version: "test", Start: time.Now(),
 	})
