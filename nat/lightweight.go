@@ -44,10 +44,13 @@ type NotificationParam struct {
 	Type        string // "xsd:string"…
 }
 
+// ErrTooLong is in the error of Send for each value that no datagram can hold;
+// all others have left.
+var ErrTooLong = errors.New("a value does not fit into one datagram")
+
 // Errors of notifications.
 var (
 	errNothing   = errors.New("nothing to notify of")
-	errTooLong   = errors.New("a value does not fit into one datagram")
 	errNotOUI    = errors.New("not an OUI")
 	errNoAddress = errors.New("no address of the family in use")
 )
@@ -72,7 +75,7 @@ type Notifier struct {
 
 // Send sends the parameters in as few datagrams as they fit into, each whole.
 // No error means that they have left, not that they have arrived. A value that
-// no datagram can hold is left out, and told in the error.
+// no datagram can hold is left out, and told in the error (ErrTooLong).
 func (n *Notifier) Send(ctx context.Context, to NotificationTarget, params []NotificationParam) error {
 	if to.Port == 0 {
 		to.Port = DefaultNotificationPort
@@ -141,7 +144,7 @@ func notifications(to NotificationTarget, params []NotificationParam, ts int64) 
 		if room := maxNotification - frameRoom(to) - len(notificationTail); len(body)+len(text) > room {
 			flush()
 			if len(body)+len(text) > room {
-				left = errors.Join(left, fmt.Errorf("%s: %w", p.Name, errTooLong))
+				left = errors.Join(left, fmt.Errorf("%s: %w", p.Name, ErrTooLong))
 				continue
 			}
 		}

@@ -57,7 +57,7 @@ func TestNotifier(t *testing.T) {
 			params = append(params, NotificationParam{fmt.Sprintf("Device.WiFi.SSID.%d.SSID", i), "ä<&>\"\x01\n", "xsd:string"})
 		}
 		params = append(params, NotificationParam{"Device.Long", strings.Repeat("x", 1500), ""})
-		if err := n.Send(t.Context(), target, params); !errors.Is(err, errTooLong) || !strings.Contains(err.Error(), "Device.Long") {
+		if err := n.Send(t.Context(), target, params); !errors.Is(err, ErrTooLong) || !strings.Contains(err.Error(), "Device.Long") {
 			t.Errorf("Send: %v, want only the long one to be left out", err)
 		}
 		got, nonces := 0, map[string]bool{}

@@ -245,8 +245,9 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 	a.extras = nil // of a start in safe mode
 	var stun tr181.NAT
 	var xmpp tr181.XMPP
+	var lightweight bool
 	if !a.safe {
-		stun, xmpp = a.withSTUN(), a.withXMPP()
+		stun, xmpp, lightweight = a.withSTUN(), a.withXMPP(), a.withLightweight()
 	}
 	a.model = tr181.New(p, tr181.Agent{
 		NAT:      stun,
@@ -257,6 +258,8 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 		Keep:     func(name string) datamodel.Backing { return a.state.File("kept-"+name, 1) },
 		Version:  a.cfg.Version,
 		Start:    time.Now(),
+
+		Lightweight: lightweight,
 	})
 	a.tree, err = datamodel.New(datamodel.Options{
 		Numbers: a.state.File("instances", 1),
@@ -285,7 +288,8 @@ func (a *Agent) startNotify() (err error) {
 		Core: func(ctx context.Context, changed bool) error {
 			return a.core.Post(ctx, core.ValueChange{Withdrawn: !changed})
 		},
-		Log: a.log.With("component", "notify"),
+		Light: func() { a.tell(ofLight) },
+		Log:   a.log.With("component", "notify"),
 	})
 	return err
 }

@@ -19,6 +19,7 @@ type extra struct {
 	network  func() // links, addresses, the way to the ACS
 	clock    func() // the wall clock was set
 	session  func() // a session went well
+	light    func() // a parameter with an active lightweight attribute has changed
 	status   func(st *api.Status)
 }
 
@@ -35,6 +36,7 @@ func ofSettings(e extra) func() { return e.settings }
 func ofNetwork(e extra) func()  { return e.network }
 func ofClock(e extra) func()    { return e.clock }
 func ofSession(e extra) func()  { return e.session }
+func ofLight(e extra) func()    { return e.light }
 
 // A UDPConn is the part of *net.UDPConn that STUN uses.
 type UDPConn interface {

@@ -32,14 +32,10 @@ func (a *Agent) withSTUN() tr181.NAT {
 
 func (s *stun) run(ctx context.Context) error {
 	a := s.agent
-	var listen func(ctx context.Context, network, address string) (nat.Conn, error)
-	if f := a.cfg.ListenUDP; f != nil {
-		listen = func(ctx context.Context, network, address string) (nat.Conn, error) { return f(ctx, network, address) }
-	}
 	client, err := nat.New(nat.Config{
 		Settings:  s.settings,
 		Local:     a.reach.local,
-		Listen:    listen,
+		Listen:    a.listenUDP(),
 		Resolver:  names{a},
 		Guard:     a.guard,
 		State:     a.state.File("udp", 1),
@@ -52,6 +48,18 @@ func (s *stun) run(ctx context.Context) error {
 	}
 	s.client.Store(client)
 	return client.Run(ctx)
+}
+
+// listenUDP opens sockets of the network that the agent was given; nil: the
+// real one.
+func (a *Agent) listenUDP() func(ctx context.Context, network, address string) (nat.Conn, error) {
+	open := a.cfg.ListenUDP
+	if open == nil {
+		return nil
+	}
+	return func(ctx context.Context, network, address string) (nat.Conn, error) {
+		return open(ctx, network, address)
+	}
 }
 
 // settings is asked by the client at its start and after every poke.

@@ -5,3 +5,5 @@ package app
 import "gatehouse/datamodel/tr181"
 
 func (a *Agent) withSTUN() tr181.NAT { return nil }
+
+func (a *Agent) withLightweight() bool { return false }

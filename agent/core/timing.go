@@ -48,10 +48,10 @@ func (a *Agent) backoff(n uint32) time.Duration {
 	return lo + a.jitter(hi-lo)
 }
 
-// nextSlot returns the first ref + z*interval after now, for any integer z,
+// NextSlot returns the first ref + z*interval after now, for any integer z,
 // with floor division: ref may lie in the future, or centuries away, further
 // than a time.Duration reaches.
-func nextSlot(now, ref time.Time, interval uint32) time.Time {
+func NextSlot(now, ref time.Time, interval uint32) time.Time {
 	i := int64(max(interval, 1))
 	elapsed := now.Unix() - ref.Unix()
 	if now.Nanosecond() < ref.Nanosecond() {
@@ -124,9 +124,9 @@ func (a *Agent) planPeriodic(fresh bool) {
 		}
 		ref = a.ref
 	}
-	a.periodic = nextSlot(a.wall, ref, interval)
+	a.periodic = NextSlot(a.wall, ref, interval)
 	if a.periodic.Equal(a.lastSlot) { // a small step back must not fire a slot twice
-		a.periodic = nextSlot(a.periodic, ref, interval)
+		a.periodic = NextSlot(a.periodic, ref, interval)
 	}
 }
 
