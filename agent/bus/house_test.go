@@ -275,18 +275,25 @@ func build(t testing.TB) *house {
 func (h *house) hint(topic datamodel.Topic) { h.notify.Hint(topic); h.api.Hint(topic) }
 func (h *house) resync()                    { h.notify.Resync(); h.api.Resync() }
 
+var errNoBus = bus.ErrNoBus
+
+func (h *house) config() bus.Config {
+	return bus.Config{
+		API: h.api, Tree: h.tree, Address: h.bus.address,
+		Caller: func(uid uint32, gids []uint32) api.Caller { return h.rights(uid, gids) },
+		Hint:   h.hint, Resync: h.resync, Topics: 0x8000, Retry: 300 * time.Millisecond, Log: h.log,
+	}
+}
+
+// serve is a door that is expected not to open.
+func (h *house) serve() error { return bus.Serve(h.Context(), h.config(), nil) }
+
 // open opens the door, and returns once it is.
 func (h *house) open() {
 	h.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		done <- bus.Serve(ctx, bus.Config{
-			API: h.api, Tree: h.tree, Address: h.bus.address,
-			Caller: func(uid uint32, gids []uint32) api.Caller { return h.rights(uid, gids) },
-			Hint:   h.hint, Resync: h.resync, Topics: 0x8000, Retry: 300 * time.Millisecond, Log: h.log,
-		}, func() { close(ready) })
-	}()
+	go func() { done <- bus.Serve(ctx, h.config(), func() { close(ready) }) }()
 	select {
 	case <-ready:
 	case err := <-done:

@@ -101,6 +101,9 @@ func (d *Door) register(c *call) ([]any, error) {
 func (r *registry) register(c *call, reg *registration, schema any) error {
 	r.registrars.Lock()
 	defer r.registrars.Unlock()
+	if _, err := r.d.base(reg.prefix); err != nil {
+		return err
+	}
 	v, err := r.vendor(c)
 	if err != nil {
 		return err

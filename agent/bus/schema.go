@@ -101,7 +101,7 @@ func copied[T any](v T) *T { return &v }
 // build makes the objects of a registration from a schema, a(ssa{sv}).
 func (d *Door) build(reg *registration, schema any) ([]datamodel.Object, error) {
 	base, err := d.base(reg.prefix)
-	if err != nil {
+	if err != nil { // the tree has changed since it was looked at
 		return nil, err
 	}
 	entries, _ := schema.([][]any)
@@ -204,7 +204,7 @@ func validNames(rest string) bool {
 			if last == "{i}" {
 				return false
 			}
-		case part == "" || !alpha(rune(part[0])) || strings.ContainsFunc(part, func(r rune) bool { return !alnum(r) && r != '_' && r != '-' }):
+		case part == "" || !alpha(rune(part[0])) || strings.HasSuffix(part, "_") || strings.ContainsFunc(part, func(r rune) bool { return !alnum(r) && r != '_' && r != '-' }):
 			return false
 		}
 		last = part
@@ -277,6 +277,9 @@ func (b *builder) objects() ([]datamodel.Object, error) {
 				}
 			}
 		}
+		if name := s.twice(); name != "" {
+			return nil, b.refuse("", "%s is a parameter, and an object", name)
+		}
 		s.group()
 		if _, err := s.row(nil); err != nil {
 			return nil, b.refuse("", "a Default of %s: %v", s.path, err)
@@ -284,6 +287,18 @@ func (b *builder) objects() ([]datamodel.Object, error) {
 		all = append(all, s.define(b.base != datamodel.Root))
 	}
 	return all, nil
+}
+
+// twice returns the name of a parameter that others take for an object.
+func (s *shape) twice() string {
+	for _, p := range s.params {
+		for _, q := range s.params {
+			if strings.HasPrefix(q.Name, p.Name+".") {
+				return p.Name
+			}
+		}
+	}
+	return ""
 }
 
 // group puts the parameters of a fixed sub-object next to each other, as the

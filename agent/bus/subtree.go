@@ -207,6 +207,12 @@ func (s *shape) fresh(ctx context.Context, parent []datamodel.Key) (datamodel.Ke
 	if err != nil {
 		return "", row{}, s.wrong("%w", err)
 	}
+	switch _, err := s.load(ctx, append(parent[:len(parent):len(parent)], key)); {
+	case err == nil:
+		return "", row{}, s.wrong("the key %.64q of the new row is that of another", key)
+	case !errors.Is(err, datamodel.ErrGone):
+		return "", row{}, err
+	}
 	return key, r, nil
 }
 
@@ -220,7 +226,7 @@ type change struct {
 
 func (s *shape) stage(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[row]) error {
 	p, err := datamodel.Enlist(tx, s.reg, func() (*participant, error) {
-		return &participant{reg: s.reg, id: s.reg.v.d.vendors.nextID()}, nil
+		return &participant{reg: s.reg, id: s.reg.v.d.vendors.nextID(), paths: map[string]string{}}, nil
 	})
 	if err != nil {
 		return err
@@ -243,7 +249,10 @@ func (s *shape) stage(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key,
 	}
 	p.changes = append(p.changes, ch)
 	for i := range s.params {
-		p.names = append(p.names, s.params[i].Name)
+		name := s.params[i].Name
+		if _, had := p.paths[name]; !had || c.Set(name) {
+			p.paths[name] = tx.Path(name)
+		}
 	}
 	return nil
 }
@@ -282,8 +291,8 @@ type participant struct {
 	reg     *registration
 	id      uint64
 	changes []change
-	names   []string // of parameters that a refusal may blame
-	sent    bool     // Apply was
+	paths   map[string]string // of parameters that a refusal may blame, by name
+	sent    bool              // Apply was
 }
 
 // Prepare implements datamodel.Participant.
@@ -327,10 +336,8 @@ func (p *participant) blame(err error) error {
 		return err
 	}
 	name, text, _ := strings.Cut(no.text, ": ")
-	for _, n := range p.names {
-		if n == name {
-			return &datamodel.FieldError{Name: name, Err: &refusal{no.name, text}}
-		}
+	if path, ok := p.paths[name]; ok {
+		return &datamodel.ParamError{Path: path, Err: &refusal{no.name, text}}
 	}
 	return err
 }
