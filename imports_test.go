@@ -47,7 +47,9 @@ var may = map[string]string{
 	"agent/api":      "datamodel agent/core agent/notify",
 	"agent/control":  "agent/api",
 	"agent/bus":      "agent/api datamodel",
-	"agent/metrics":  "agent/api",
+
+	"docs/examples/go": "",
+	"agent/metrics":    "agent/api",
 	"agent/app": "platform datamodel datamodel/tr181 cwmp cwmp/connreq internal/endpoint internal/guard internal/store" +
 		" agent/api agent/bus agent/control agent/core agent/metrics agent/notify agent/rpc agent/settings nat nat/xmpp",
 	"agent/doctor": "agent/api agent/settings internal/digest internal/endpoint platform",
