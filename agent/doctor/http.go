@@ -231,6 +231,9 @@ func (p *patient) held(ctx context.Context, st *api.Status) Finding {
 	}
 	if err == nil && last != nil {
 		for _, s := range last.Steps {
+			if s.Method == "" {
+				continue
+			}
 			f.Details = append(f.Details, strings.TrimSpace(fmt.Sprintf("%s %s %s", s.From, s.Method, s.Fault)))
 		}
 		f.Details = f.Details[:min(len(f.Details), 20)]
