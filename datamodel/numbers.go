@@ -16,9 +16,11 @@ import (
 const (
 	deadVolatile   = 64
 	deadPersistent = 256
-	maxVolatile    = 16384 // rows of one volatile table whose numbers are remembered at all
+	maxVolatile    = 16384 // rows of one table whose numbers are remembered in RAM only
+	maxPersistent  = 512   // rows of one table whose numbers are on disk though nobody made them
+	aheadOnDisk    = 4096  // numbers that a table may give in RAM until it says so on disk
 	maxDropped     = 64    // rows deleted under a walk that are told from new ones
-	maxRecent      = 256   // keys of a volatile table that were lately asked for by number
+	maxRecent      = 256   // keys of rows in RAM only that were lately asked for by number
 )
 
 type numbers struct {
@@ -37,13 +39,17 @@ type numTable struct {
 	parent   []Key
 	volatile bool
 	last     uint32 // the highest number given
+	ahead    uint32 // on disk as the highest number given; 0: last is
 	walk     uint32 // counts the passes over the table
 
 	// A table on disk maps keys to numbers and back. A volatile one, which may
-	// have ten thousand rows, maps hashes of keys, and a few numbers back.
+	// have ten thousand rows, maps hashes of keys, and a few numbers back; so
+	// does one on disk with the rows of the system beyond the first few hundred:
+	// the routes of a BGP router do not belong on flash.
 	byKey  map[Key]given
-	byHash map[uint64]given
 	byNum  map[uint32]Key
+	byHash map[uint64]given
+	recent map[uint32]Key
 	alias  map[Key]string // only those that somebody wrote
 
 	dropped map[Key]uint32 // rows that were deleted, and the last pass that had begun then
@@ -84,12 +90,7 @@ func (a *numbers) tableLocked(template string, parent []Key, volatile bool) *num
 	id := rowID(template, parent)
 	t := a.tables[id]
 	if t == nil {
-		t = &numTable{all: a, template: template, parent: slices.Clone(parent), volatile: volatile, byNum: make(map[uint32]Key)}
-		if volatile {
-			t.byHash = make(map[uint64]given)
-		} else {
-			t.byKey = make(map[Key]given)
-		}
+		t = &numTable{all: a, template: template, parent: slices.Clone(parent), volatile: volatile}
 		a.tables[id] = t
 	}
 	return t
@@ -102,28 +103,39 @@ func (a *numbers) known(n *node, parent []Key) *numTable {
 	return a.tables[rowID(n.path, parent)]
 }
 
+func (t *numTable) hash(key Key) uint64 { return maphash.String(t.all.seed, key) }
+
 func (t *numTable) get(key Key) (given, bool) {
-	if t.volatile {
-		g, ok := t.byHash[maphash.String(t.all.seed, key)]
-		return g, ok
-	}
 	g, ok := t.byKey[key]
+	if !ok && len(t.byHash) > 0 {
+		g, ok = t.byHash[t.hash(key)]
+	}
 	return g, ok
 }
 
-func (t *numTable) put(key Key, g given) {
-	if t.volatile {
+// put notes what is given to key: on disk where it is already or has to be,
+// and for the first rows of a table that is not volatile.
+func (t *numTable) put(key Key, g given, onDisk bool) {
+	_, there := t.byKey[key]
+	if !there && (t.volatile || !onDisk && len(t.byKey) >= maxPersistent) {
+		if t.byHash == nil {
+			t.byHash = make(map[uint64]given)
+		}
 		if len(t.byHash) >= maxVolatile {
 			t.makeRoom()
 		}
-		t.byHash[maphash.String(t.all.seed, key)] = g
+		t.byHash[t.hash(key)] = g
 		return
+	}
+	if t.byKey == nil {
+		t.byKey, t.byNum = make(map[Key]given), make(map[uint32]Key)
 	}
 	t.byKey[key] = g
 	t.byNum[g.num] = key
+	delete(t.byHash, t.hash(key))
 }
 
-// makeRoom forgets an eighth of a table that has more rows than we remember.
+// makeRoom forgets an eighth of what RAM has, when there is more than we remember.
 // They get new numbers when they are met again.
 func (t *numTable) makeRoom() {
 	n := maxVolatile / 8
@@ -157,14 +169,19 @@ func (t *numTable) number(key Key, pass uint32) uint32 {
 		delete(t.dropped, key)
 		t.last++
 		g = given{t.last, pass}
-		t.all.dirty = t.all.dirty || !t.volatile
-		t.put(key, g)
+		t.put(key, g, false)
+		if _, onDisk := t.byKey[key]; onDisk {
+			t.all.dirty = true
+		} else if !t.volatile && t.last > t.ahead {
+			// Or the next process would give these numbers again.
+			t.ahead, t.all.dirty = t.last+aheadOnDisk, true
+		}
 	case g.seen < pass:
 		g.seen = pass
-		if t.volatile {
-			t.byHash[maphash.String(t.all.seed, key)] = g
-		} else {
+		if _, onDisk := t.byKey[key]; onDisk {
 			t.byKey[key] = g
+		} else {
+			t.byHash[t.hash(key)] = g
 		}
 	}
 	return g.num
@@ -182,25 +199,27 @@ func (t *numTable) peek(key Key) (uint32, bool) {
 func (t *numTable) key(num uint32) (key Key, ok, sure bool) {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
-	key, ok = t.byNum[num]
-	if ok && t.volatile {
+	if key, ok = t.byNum[num]; ok {
+		return key, true, true
+	}
+	if key, ok = t.recent[num]; ok {
 		g, _ := t.get(key)
 		ok = g.num == num
 	}
-	return key, ok, !t.volatile && num <= t.last
+	return key, ok, !t.volatile && len(t.byHash) == 0 && num <= t.last
 }
 
 // met remembers the key of a number that somebody asked for.
 func (t *numTable) met(num uint32, key Key) {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
-	if !t.volatile {
+	if _, ok := t.byNum[num]; ok {
 		return
 	}
-	if len(t.byNum) >= maxRecent {
-		clear(t.byNum)
+	if t.recent == nil || len(t.recent) >= maxRecent {
+		t.recent = make(map[uint32]Key)
 	}
-	t.byNum[num] = key
+	t.recent[num] = key
 }
 
 // end finishes a pass that met every row there is. When most of what the table
@@ -208,24 +227,23 @@ func (t *numTable) met(num uint32, key Key) {
 func (t *numTable) end(pass uint32, live int) {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
-	if t.volatile {
-		if len(t.byHash) <= 2*live+deadVolatile {
-			return
-		}
+	forgot := false
+	if len(t.byHash) > 2*live+deadVolatile {
+		forgot = true
 		maps.DeleteFunc(t.byHash, func(_ uint64, g given) bool { return g.seen < pass })
 		maps.DeleteFunc(t.alias, func(k Key, _ string) bool { _, ok := t.get(k); return !ok })
-		t.dropOrphans()
-		return
 	}
-	if len(t.byKey) <= live+deadPersistent {
-		return
-	}
-	for k, g := range t.byKey {
-		if g.seen < pass && t.alias[k] == "" {
-			t.forget(k)
+	if len(t.byKey) > live+deadPersistent {
+		forgot = true
+		for k, g := range t.byKey {
+			if g.seen < pass && t.alias[k] == "" {
+				t.forget(k)
+			}
 		}
 	}
-	t.dropOrphans()
+	if forgot {
+		t.dropOrphans()
+	}
 }
 
 func (t *numTable) forget(key Key) {
@@ -234,13 +252,12 @@ func (t *numTable) forget(key Key) {
 		return
 	}
 	delete(t.alias, key)
-	delete(t.byNum, g.num)
-	if t.volatile {
-		delete(t.byHash, maphash.String(t.all.seed, key))
-		return
+	if _, onDisk := t.byKey[key]; onDisk {
+		delete(t.byKey, key)
+		delete(t.byNum, g.num)
+		t.all.dirty = true
 	}
-	delete(t.byKey, key)
-	t.all.dirty = true
+	delete(t.byHash, t.hash(key))
 }
 
 // dropOrphans forgets the tables below rows that t has forgotten.
@@ -268,14 +285,15 @@ func (t *numTable) reserve() uint32 {
 	return t.last
 }
 
-// bind gives a reserved number to the key of its row.
+// bind gives a reserved number to the key of its row. No pass under way has to
+// have met it.
 func (t *numTable) bind(key Key, num uint32) {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
 	if g, ok := t.get(key); ok && g.num != num {
 		delete(t.byNum, g.num)
 	}
-	t.put(key, given{num: num})
+	t.put(key, given{num: num, seen: t.walk}, true)
 	t.all.dirty = t.all.dirty || !t.volatile
 }
 
@@ -329,6 +347,9 @@ func (t *numTable) setAlias(key Key, alias string) {
 		delete(t.alias, key)
 	} else {
 		t.alias[key] = alias
+		if g, ok := t.get(key); ok {
+			t.put(key, g, true)
+		}
 	}
 	t.all.dirty = t.all.dirty || !t.volatile
 }
@@ -353,8 +374,10 @@ func (a *numbers) rekey(template string, parent []Key, old, new Key, volatile bo
 	t := a.tableLocked(template, parent, volatile)
 	if g, ok := t.get(old); ok {
 		alias := t.alias[old]
+		_, onDisk := t.byKey[old]
 		t.forget(old)
-		t.put(new, g)
+		t.forget(new) // a row that had this key once is not the one that has it now
+		t.put(new, g, onDisk)
 		if alias != "" {
 			t.alias[new] = alias
 		}

@@ -84,7 +84,7 @@ func (t *numTable) loadRow(w []string) error {
 		return fmt.Errorf("%q stands there twice", w[1])
 	}
 	t.last = max(t.last, uint32(num))
-	t.put(w[1], given{num: uint32(num)})
+	t.put(w[1], given{num: uint32(num)}, true)
 	if len(w) < 3 {
 		return nil
 	}
@@ -111,7 +111,7 @@ func (a *numbers) text() []byte {
 	slices.Sort(ids)
 	for _, id := range ids {
 		t := a.tables[id]
-		b = fmt.Appendf(b, "%s last %d", t.template, t.last)
+		b = fmt.Appendf(b, "%s last %d", t.template, max(t.last, t.ahead))
 		if len(t.parent) > 0 {
 			b = append(b, " below"...)
 		}
