@@ -152,9 +152,9 @@ func (tx *Tx) commit(ctx context.Context) (deferred bool, err error) {
 		deferred = deferred || d
 	}
 	if journalled {
-		if err := tx.t.o.Journal.Save(nil); err != nil {
+		if err := tx.t.clearJournal(); err != nil {
 			// A crash now would undo what we are about to call done.
-			return false, tx.unjournal(ctx, journalled, fmt.Errorf("journal: %w", err))
+			return false, tx.unjournal(ctx, journalled, err)
 		}
 	}
 	tx.forgetDeleted()
@@ -173,7 +173,7 @@ func (tx *Tx) unjournal(ctx context.Context, journalled bool, err error) error {
 		return err
 	}
 	if journalled {
-		if also := tx.t.o.Journal.Save(nil); also != nil {
+		if also := tx.t.clearJournal(); also != nil {
 			tx.t.o.Log.Error("the journal cannot be cleared", "err", also)
 		}
 	}

@@ -53,6 +53,20 @@ func (tx *Tx) journal() (written bool, err error) {
 	return true, nil
 }
 
+// clearJournal says that there is nothing to undo. Where the Backing can take
+// its file away, that needs no room: on a full disk an empty journal has none,
+// and what is done would be undone at the next start.
+func (t *Tree) clearJournal() error {
+	clear := func() error { return t.o.Journal.Save(nil) }
+	if b, ok := t.o.Journal.(interface{ Remove() error }); ok {
+		clear = b.Remove
+	}
+	if err := clear(); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
 // Recover undoes the transaction that a crash left half done, if there is one,
 // the last participant first. It is called once, at start, before anything is
 // read. A record that nobody in undo knows is logged and dropped; when an undo
@@ -88,10 +102,7 @@ func (t *Tree) Recover(ctx context.Context, undo map[string]func(ctx context.Con
 	if errs != nil {
 		return errors.Join(errs...)
 	}
-	if err := t.o.Journal.Save(nil); err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	return nil
+	return t.clearJournal()
 }
 
 // parseRecord reads a name and its data. The data ends in "=" more than base64
