@@ -139,6 +139,9 @@ func transport(t api.Transport, now time.Time) string {
 	}
 	if !t.LastRefused.IsZero() {
 		text += "; refused " + when(t.LastRefused, now)
+		if t.Refused != "" {
+			text += ", " + t.Refused
+		}
 	}
 	if t.Error != "" {
 		text += "; " + t.Error

@@ -55,6 +55,7 @@ type Requests struct {
 
 	Last        time.Time // last accepted one; zero: never
 	LastRefused time.Time
+	Refused     string         // why that one was; "" without one
 	LastFrom    netip.AddrPort // sender of the last accepted one
 }
 
@@ -63,6 +64,7 @@ type counts struct {
 	accepted, copies, stale, limited, forged, malformed atomic.Uint64
 	last, lastRefused                                   atomic.Int64 // Unix nanoseconds; 0: never
 	lastFrom                                            atomic.Pointer[netip.AddrPort]
+	refusedAs                                           atomic.Pointer[atomic.Uint64] // one of the counters
 }
 
 func (c *counts) snapshot() Requests {
@@ -73,6 +75,16 @@ func (c *counts) snapshot() Requests {
 	}
 	if from := c.lastFrom.Load(); from != nil {
 		r.LastFrom = *from
+	}
+	switch c.refusedAs.Load() {
+	case &c.stale:
+		r.Refused = "older than one before"
+	case &c.limited:
+		r.Refused = "too many"
+	case &c.forged:
+		r.Refused = "wrong username or password"
+	case &c.malformed:
+		r.Refused = "not understood"
 	}
 	return r
 }
@@ -88,4 +100,5 @@ func instant(ns int64) time.Time {
 func (c *counts) refuse(n *atomic.Uint64, now time.Time) {
 	n.Add(1)
 	c.lastRefused.Store(now.UnixNano())
+	c.refusedAs.Store(n)
 }

@@ -10,5 +10,6 @@ type Transport struct {
 	Server      string    `json:"server,omitempty"`
 	LastRequest time.Time `json:"lastRequest,omitzero"` // that was accepted
 	LastRefused time.Time `json:"lastRefused,omitzero"`
-	Error       string    `json:"error,omitempty"` // one sentence: why it cannot
+	Refused     string    `json:"refused,omitempty"` // why that one was, in a few words
+	Error       string    `json:"error,omitempty"`   // one sentence: why it cannot
 }

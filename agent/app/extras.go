@@ -79,8 +79,8 @@ func (r *reach) local() netip.Addr {
 // transports tells how the ACS can ask for a session by HTTP; the extras add
 // theirs.
 func (a *Agent) transports(st *api.Status) {
-	stats := a.guard.Stats()
-	t := api.Transport{Name: "http", State: "listening", Address: a.reach.ConnectionRequestURL(), LastRequest: stats.LastAccepted, LastRefused: stats.LastFailed}
+	t := a.admitted("http")
+	t.State, t.Address = "listening", a.reach.ConnectionRequestURL()
 	if t.Address == "" {
 		t.State = "off"
 	}
@@ -90,4 +90,17 @@ func (a *Agent) transports(st *api.Status) {
 			e.status(st)
 		}
 	}
+}
+
+// admitted is what the guard knows of the requests by a transport.
+func (a *Agent) admitted(transport string) api.Transport {
+	n := a.guard.Stats().Transports[transport]
+	t := api.Transport{Name: transport, LastRequest: n.Last, LastRefused: n.LastRefused}
+	switch {
+	case n.Busy:
+		t.Refused = "too many"
+	case !n.LastRefused.IsZero():
+		t.Refused = "wrong username or password"
+	}
+	return t
 }

@@ -117,7 +117,7 @@ func (s *stun) status(st *api.Status) {
 	now := c.Status()
 	t := api.Transport{
 		Name: "udp", State: string(now.State), Address: now.UDPConnectionRequestAddress,
-		LastRequest: now.Requests.Last, LastRefused: now.Requests.LastRefused, Error: now.Err,
+		LastRequest: now.Requests.Last, LastRefused: now.Requests.LastRefused, Refused: now.Requests.Refused, Error: now.Err,
 	}
 	if now.Server.IsValid() {
 		t.Server = now.Server.String()

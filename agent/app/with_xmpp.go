@@ -166,7 +166,11 @@ func (j *jabber) status(st *api.Status) {
 		return
 	}
 	now := c.Status()
-	t := api.Transport{Name: "xmpp", State: string(now.State), Server: now.Server}
+	t := j.agent.admitted("xmpp")
+	t.State, t.Server = string(now.State), now.Server
+	if r := now.Stats.Refused; !r.At.IsZero() { // the client knows better why
+		t.LastRefused, t.Refused = r.At, string(r.Outcome)
+	}
 	if now.State == xmpp.Enabled {
 		t.Address = now.JID
 	} else if now.State != xmpp.Disabled {

@@ -47,14 +47,14 @@ type Counts struct {
 	Accepted uint64 // requests that were admitted
 	Limited  uint64 // authenticated, but too fast
 	Failed   uint64 // wrong credentials or replays
+
+	Last        time.Time // last admitted one; zero: never
+	LastRefused time.Time // last one that was not
+	Busy        bool      // that one came too fast; else it had wrong credentials
 }
 
 // Stats say how the guard is doing.
-type Stats struct {
-	Transports   map[string]Counts
-	LastAccepted time.Time // zero: never
-	LastFailed   time.Time
-}
+type Stats struct{ Transports map[string]Counts }
 
 // A Guard admits connection requests. It may be used by several goroutines.
 type Guard struct {
@@ -96,13 +96,14 @@ func (g *Guard) Admit(transport, source string) (accepted func(), err error) {
 	mine, okToo := g.sources.get(name, now).take(now, g.c.PerSource)
 	if !ok || !okToo { // neither is charged for what the other refuses
 		counts.Limited++
+		counts.LastRefused, counts.Busy = now, true
 		g.c.Log.Debug("connection request refused, too many", "transport", transport, "source", name)
 		return nil, ErrBusy
 	}
 	g.total = total
 	g.sources.set(name, now, mine)
 	counts.Accepted++
-	g.stats.LastAccepted = now
+	counts.Last = now
 	g.c.Log.Info("connection request", "transport", transport, "source", name)
 	return func() { g.c.Accept(transport) }, nil
 }
@@ -123,8 +124,8 @@ func (g *Guard) Failed(transport, source string) (wait time.Duration) {
 	defer g.mu.Unlock()
 	counts := g.stats.Transports[transport]
 	counts.Failed++
+	counts.LastRefused, counts.Busy = now, false
 	g.stats.Transports[transport] = counts
-	g.stats.LastFailed = now
 
 	f := g.failing.get(name, now)
 	f.n++

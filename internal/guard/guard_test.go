@@ -90,8 +90,8 @@ func TestWrongPasswordsLockNobodyOut(t *testing.T) {
 		if w := g.Failed("http", "192.0.2.1:1"); w != 0 {
 			t.Errorf("wait %v after a quiet time", w)
 		}
-		if s := g.Stats(); s.Transports["http"].Failed != 1002 || s.LastFailed.IsZero() || s.LastAccepted.IsZero() {
-			t.Errorf("stats %+v", s)
+		if c := g.Stats().Transports["http"]; c.Failed != 1002 || c.LastRefused.IsZero() || c.Last.IsZero() {
+			t.Errorf("stats %+v", c)
 		}
 	})
 }

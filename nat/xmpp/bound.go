@@ -63,7 +63,11 @@ func (b *bound) answer(a answer) error {
 	}
 	if a.request.Outcome != "" {
 		a.request.At = time.Now()
-		b.l.count(func(s *Stats) { s.Request = a.request })
+		b.l.count(func(s *Stats) {
+			if s.Request = a.request; a.request.Outcome != Accepted {
+				s.Refused = a.request
+			}
+		})
 	}
 	if a.wait > 0 && len(b.delayed) < maxDelayed {
 		b.delayed = append(b.delayed, delayed{time.Now().Add(a.wait), a.xml})

@@ -28,6 +28,7 @@ type Stats struct {
 	Skipped                           uint32 // received, and too large to be read
 
 	Request Request // the last connection request
+	Refused Request // the last one that was not accepted
 }
 
 // A Request is a connection request that arrived.
