@@ -39,6 +39,12 @@ func routeKey(r platform.Route) datamodel.Key {
 	return r.Dest.String() + " via " + r.Gateway.WithZone("").String() + " dev " + r.Link + " metric " + strconv.Itoa(int(r.Metric))
 }
 
+// A wantedRoute is what the kept row at an index asks of the system.
+type wantedRoute struct {
+	platform.Route
+	row int
+}
+
 // mergedRoutes yields the kept rows and, but for their equals, the routes of
 // the system. route tells what a kept row asks of the system (invalid: nothing
 // yet) and whether it is on.
@@ -47,15 +53,18 @@ func mergedRoutes[T any](has iter.Seq2[platform.Route, error], kept iter.Seq2[da
 ) iter.Seq2[datamodel.Row[T], error] {
 	return func(yield func(datamodel.Row[T], error) bool) {
 		var ours []datamodel.Row[T]
+		wants := map[netip.Prefix][]wantedRoute{}
 		for row, err := range kept {
 			if err != nil {
 				yield(row, err)
 				return
 			}
+			want, on := route(&row.Value)
+			*status(&row.Value) = routeStatus(want, on)
+			if on {
+				wants[want.Dest] = append(wants[want.Dest], wantedRoute{want, len(ours)})
+			}
 			ours = append(ours, row)
-		}
-		for i := range ours {
-			*status(&ours[i].Value) = routeStatus(route(&ours[i].Value))
 		}
 		for r, err := range has {
 			if err != nil {
@@ -63,9 +72,9 @@ func mergedRoutes[T any](has iter.Seq2[platform.Route, error], kept iter.Seq2[da
 				return
 			}
 			claimed := false
-			for i := range ours {
-				if want, on := route(&ours[i].Value); on && sameRoute(want, r) {
-					*status(&ours[i].Value), claimed = "Enabled", true
+			for _, w := range wants[r.Dest] {
+				if sameRoute(w.Route, r) {
+					*status(&ours[w.row].Value), claimed = "Enabled", true
 				}
 			}
 			if !claimed && !yield(datamodel.Row[T]{Key: routeKey(r), Value: system(r)}, nil) {

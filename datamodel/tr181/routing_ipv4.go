@@ -79,7 +79,7 @@ func systemIPv4Route(r platform.Route) ipv4Route {
 	if r.Dest.Bits() > 0 {
 		row.dest, row.mask = r.Dest.Addr().String(), maskOf(r.Dest.Bits())
 	}
-	if r.Gateway.IsValid() {
+	if r.Gateway.Is4() { // it may be an IPv6 one (RFC 8950), for which TR-181 has no place
 		row.gateway = r.Gateway.String()
 	}
 	if r.Metric > 0 {
