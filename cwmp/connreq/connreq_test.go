@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -349,6 +351,45 @@ func TestFullTable(t *testing.T) {
 			}
 			_ = c.Close()
 		}
+	})
+}
+
+// away is a connection from an address of its own.
+type away struct {
+	net.Conn
+	from string
+}
+
+func (a away) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(a.from)) }
+
+// TestFloodFromOneSource: who opens connection after connection closes their
+// own, not that of an ACS which is about to answer its challenge. All the
+// addresses of an IPv6 /64 are one source.
+func TestFloodFromOneSource(t *testing.T) {
+	bubble(t, func(s *Server) { s.MaxConns = 8 }, func(t *testing.T, b *bench) {
+		dial := func(from string) *browser {
+			here, there := net.Pipe()
+			b.conns <- away{there, from}
+			return &browser{here, bufio.NewReader(here)}
+		}
+		acs := dial("192.0.2.1:4711")
+		challenge := acs.send(t, get("/cr", ""))
+		for i := range 100 {
+			dial(fmt.Sprintf("198.51.100.7:%d", 1000+i))
+			dial(fmt.Sprintf("[2001:db8::%x]:1000", i+1))
+		}
+		d := digest.NewClient("acs", "secret", digest.Options{})
+		if ok, err := d.Challenge(challenge.Header); !ok {
+			t.Fatal(err)
+		}
+		v, err := d.Authorize("GET", "/cr", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res := acs.send(t, get("/cr", v)); res.StatusCode != 200 {
+			t.Errorf("status %d", res.StatusCode)
+		}
+		_ = acs.Close()
 	})
 }
 

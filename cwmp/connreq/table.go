@@ -4,18 +4,21 @@ package connreq
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 )
 
 // An entry is one connection.
 type entry struct {
 	net.Conn
+	source        netip.Prefix
 	authenticated bool // guarded by table.mu
 }
 
-// A table holds the open connections, oldest first. When it is full the oldest
-// one that has not authenticated goes, so clients that say nothing, or say it
-// slowly, cost a place until somebody else needs it.
+// A table holds the open connections, oldest first. When it is full one that
+// has not authenticated goes: the oldest one of the source that has most of
+// them. So clients that say nothing, or say it slowly, cost a place until
+// somebody else needs it, and who opens many closes their own.
 type table struct {
 	max int
 
@@ -33,20 +36,47 @@ func (t *table) add(c net.Conn) *entry {
 		return nil
 	}
 	if len(t.entries) >= t.max {
-		victim := 0 // the oldest, should all of them be authenticated
-		for i, e := range t.entries {
-			if !e.authenticated {
-				victim = i
-				break
-			}
-		}
+		victim := t.victim()
 		_ = t.entries[victim].Close() // its goroutine ends by the error
 		t.entries = append(t.entries[:victim], t.entries[victim+1:]...)
 		t.evicted++
 	}
-	e := &entry{Conn: c}
+	e := &entry{Conn: c, source: sourceOf(c)}
 	t.entries = append(t.entries, e)
 	return e
+}
+
+// victim returns which connection goes: the oldest of all, should all of them
+// be authenticated. The caller holds t.mu.
+func (t *table) victim() int {
+	of := make(map[netip.Prefix]int)
+	for _, e := range t.entries {
+		if !e.authenticated {
+			of[e.source]++
+		}
+	}
+	victim, most := 0, 0
+	for i, e := range t.entries {
+		if n := of[e.source]; !e.authenticated && n > most {
+			victim, most = i, n
+		}
+	}
+	return victim
+}
+
+// sourceOf is what counts as one source: an IPv4 address, or the /64 of an IPv6
+// address, because whoever has one address there has them all.
+func sourceOf(c net.Conn) netip.Prefix {
+	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	addr := tcp.AddrPort().Addr().Unmap().WithZone("")
+	if !addr.IsValid() {
+		return netip.Prefix{}
+	}
+	p, _ := addr.Prefix(min(addr.BitLen(), 64)) // cannot fail: both have as many bits
+	return p
 }
 
 // authenticated marks a connection as one that has shown credentials.
