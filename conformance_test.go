@@ -34,12 +34,13 @@ const few = 3
 // tests that say so.
 func TestConformance(t *testing.T) {
 	s := readSources(t)
-	p := &page{t: t, s: s}
+	const path = "docs/conformance.md"
+	p := &page{t: t, s: s, before: recorded(path)}
 	p.say(`# Conformance
 
 What is supported, and which tests say so. Made by ` + "`go test . -run Conformance -update`" + ` from the
 sources and checked with every test run. At most three tests stand behind each thing; there may be more.
-A test is written as folder:function.
+Those that stand here stay as long as they are true. A test is written as folder:function.
 `)
 	p.methods()
 	p.events()
@@ -49,7 +50,6 @@ A test is written as folder:function.
 	p.attacks()
 	p.behaviours()
 
-	const path = "docs/conformance.md"
 	if *update {
 		if err := os.WriteFile(path, []byte(p.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -78,8 +78,41 @@ func difference(have, want string) string {
 // A page is being written.
 type page struct {
 	strings.Builder
-	t *testing.T
-	s *sources
+	t      *testing.T
+	s      *sources
+	title  string
+	before map[string][]string // the tests of each row as the page has them
+}
+
+// recorded reads the tests of each row, by title and first cell; a page that
+// is not there has none.
+func recorded(path string) map[string][]string {
+	before := map[string][]string{}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return before
+	}
+	title := ""
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if t, ok := strings.CutPrefix(line, "## "); ok {
+			title = t
+		}
+		if cells := strings.Split(strings.Trim(line, "|"), " | "); len(cells) > 1 {
+			before[title+"/"+strings.TrimSpace(cells[0])] = strings.Split(strings.TrimSpace(cells[len(cells)-1]), ", ")
+		}
+	}
+	return before
+}
+
+// tests are the few that stand behind a row: those that the page has, as long
+// as they are among all that there are; so a new test changes no row.
+func (p *page) tests(row string, all []string) string {
+	kept := slices.DeleteFunc(slices.Clone(p.before[p.title+"/"+row]), func(name string) bool { return !slices.Contains(all, name) })
+	if len(kept) == 0 {
+		kept = all
+	}
+	return strings.Join(kept[:min(len(kept), few)], ", ")
 }
 
 func (p *page) say(text string) { p.WriteString(text) }
@@ -87,6 +120,7 @@ func (p *page) say(text string) { p.WriteString(text) }
 func (p *page) row(cells ...string) { p.say("| " + strings.Join(cells, " | ") + " |\n") }
 
 func (p *page) head(title, text string, columns ...string) {
+	p.title = title
 	p.say("\n## " + title + "\n\n")
 	if text != "" {
 		p.say(text + "\n\n")
@@ -94,8 +128,6 @@ func (p *page) head(title, text string, columns ...string) {
 	p.row(columns...)
 	p.say("|" + strings.Repeat("---|", len(columns)) + "\n")
 }
-
-func listing(tests []string) string { return strings.Join(tests, ", ") }
 
 // methods are those of TR-069 A.3 and A.4 that a CPE answers, then its own.
 func (p *page) methods() {
@@ -119,7 +151,7 @@ func (p *page) methods() {
 			here = "answered"
 		}
 		p.row(name, map[bool]string{true: "required", false: "optional"}[must], here,
-			listing(p.s.naming(`cwmp\.`+name+`\{|\.`+name+`\(|cwmp:`+name+`>|c:`+name+`>|"`+name+`"`, few)))
+			p.tests(name, p.s.naming(`cwmp\.`+name+`\{|\.`+name+`\(|cwmp:`+name+`>|c:`+name+`>|"`+name+`"`)))
 		supported = slices.DeleteFunc(supported, func(s string) bool { return s == name })
 	}
 	if len(supported) > 0 {
@@ -145,7 +177,7 @@ func (p *page) events() {
 		// Once in the list of constants, once in the table of kinds.
 		n := len(regexp.MustCompile(`\b(core\.)?`+c.constant+`\b`).FindAllString(posting(p.s.code), -1))
 		p.row(c.code, map[bool]string{true: "yes", false: "not yet"}[n > 0],
-			listing(p.s.naming(regexp.QuoteMeta(`"`+c.code)+`\b|core\.`+c.constant+`\b`, few)))
+			p.tests(c.code, p.s.naming(regexp.QuoteMeta(`"`+c.code)+`\b|core\.`+c.constant+`\b`)))
 	}
 }
 
@@ -173,7 +205,7 @@ func (p *page) faults() {
 		if n >= 9000 {
 			sent = map[bool]string{true: "yes", false: "not yet"}[regexp.MustCompile(`cwmp\.`+c[1]+`\b`).MatchString(p.s.code)]
 		}
-		p.row(c[2], cwmp.FaultText(n), sent, listing(p.s.naming(`\b`+c[2]+`\b|cwmp\.`+c[1]+`\b`, few)))
+		p.row(c[2], cwmp.FaultText(n), sent, p.tests(c[2], p.s.naming(`\b`+c[2]+`\b|cwmp\.`+c[1]+`\b`)))
 	}
 }
 
@@ -305,7 +337,7 @@ func (p *page) attacks() {
 			}
 			tests = append(tests, "`"+name+"`")
 		}
-		text := listing(tests)
+		text := strings.Join(tests, ", ")
 		if a.why != "" {
 			text = strings.TrimPrefix(text+"; "+a.why, "; ")
 		}
@@ -349,7 +381,7 @@ func (p *page) behaviours() {
 	for _, line := range lines {
 		id, rest, _ := strings.Cut(line, "\t")
 		kind, text, _ := strings.Cut(rest, "\t")
-		tests := listing(named[id][:min(len(named[id]), few)])
+		tests := p.tests(id, named[id])
 		if tests == "" && kind == "background" {
 			tests = "background only"
 		}
