@@ -76,7 +76,8 @@ type Config struct {
 	Rand func(n int64) int64 // uniform in [0, n); nil: math/rand
 
 	// Booted is called once per boot of the device, before anything else:
-	// the place to put DelayReboot back to -1. May be nil.
+	// the place to put DelayReboot back to -1. When it fails, DelayReboot is
+	// not heeded until it changes. May be nil.
 	Booted func(ctx context.Context) error
 	// Wipe forgets all that the agent keeps, except core's own two files. It
 	// may be called again when the power failed on the way.

@@ -113,6 +113,7 @@ type house struct {
 	refuse   error
 	wipes    int
 	booted   int
+	stuck    error // what Booted fails with
 	rand     func(n int64) int64
 
 	agent *core.Agent
@@ -199,7 +200,7 @@ func (h *house) start() {
 			return time.Now().Add(h.step), !h.unset
 		},
 		Rand:   h.rand,
-		Booted: func(context.Context) error { return locked(h, func() error { h.booted++; return nil }) },
+		Booted: func(context.Context) error { return locked(h, func() error { h.booted++; return h.stuck }) },
 		Wipe:   func(context.Context) error { return locked(h, func() error { h.wipes++; return nil }) },
 		Restart: func(_ context.Context, factory bool) error {
 			return locked(h, func() error { h.restarts = append(h.restarts, factory); return h.refuse })

@@ -394,3 +394,26 @@ func crash(t *testing.T, name string, flash, run []byte, power bool, promised, a
 		}
 	}
 }
+
+// A DelayReboot that cannot be put back to -1 after its reboot, because the
+// flash has become read-only, must not make the device restart for ever. A new
+// one counts.
+func TestDelayRebootThatStays(t *testing.T) {
+	h := &house{set: settings(), stuck: errors.New("read-only file system")}
+	h.set.DelayReboot = 60
+	try(t, h, func(h *house) {
+		h.sleep(time.Hour)
+		h.stop() // the process, not the device
+		h.start()
+		h.sleep(time.Hour)
+		if len(h.restarts) > 0 {
+			t.Fatalf("%d restarts by what an earlier boot was asked for", len(h.restarts))
+		}
+		h.set.DelayReboot = 30
+		h.ask(core.SettingsChanged{})
+		h.sleep(31 * time.Second)
+		if len(h.restarts) != 1 {
+			t.Errorf("%d restarts, want 1", len(h.restarts))
+		}
+	})
+}

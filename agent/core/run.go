@@ -128,7 +128,9 @@ func (a *Agent) booted(ctx context.Context) (early []call) {
 			early = append(early, c)
 		case err := <-done:
 			if err != nil {
-				a.log.Error("what a boot asks for failed", "err", err)
+				// The device would restart for ever.
+				a.r.spent = true
+				a.log.Error("what a boot asks for failed; DelayReboot is not heeded until it changes", "err", err)
 			}
 			return early
 		}
@@ -170,7 +172,7 @@ func (a *Agent) settings(s Settings) {
 		a.planPeriodic(true)
 	}
 	if s.DelayReboot != old.DelayReboot {
-		a.delayFrom = time.Time{}
+		a.delayFrom, a.r.spent = time.Time{}, false
 	}
 	if !s.ScheduleReboot.Equal(old.ScheduleReboot) {
 		a.rebootAt = time.Time{}

@@ -59,6 +59,7 @@ type volatile struct {
 	notBefore time.Time // wall time before which the ACS at busy does not want us
 	busy      string    // its URL
 	leaves    uint32    // restarts of the device that were asked for during this boot
+	spent     bool      // DelayReboot still stands as an earlier boot has carried it out
 }
 
 // inFlash tells whether e must survive a power cut. A 2 PERIODIC that the
@@ -141,6 +142,9 @@ func (a *Agent) encodeRun() []byte {
 	if a.r.leaves > 0 {
 		fmt.Fprintf(&b, "leaves %d\n", a.r.leaves)
 	}
+	if a.r.spent {
+		fmt.Fprintln(&b, "spent")
+	}
 	for _, e := range a.d.events {
 		if e.inRun() {
 			fmt.Fprintln(&b, e.text())
@@ -197,6 +201,8 @@ func (a *Agent) parseRun(f []string) (err error) {
 	switch {
 	case f[0] == "told":
 		a.r.told = true
+	case f[0] == "spent":
+		a.r.spent = true
 	case f[0] == "retry" && len(f) == 2:
 		a.r.retry, err = number(f[1])
 	case f[0] == "leaves" && len(f) == 2:

@@ -170,7 +170,7 @@ func (a *Agent) dueReboot() {
 	if a.cfg.Restart == nil || a.d.restart {
 		return
 	}
-	if a.set.DelayReboot >= 0 && a.delayFrom.IsZero() {
+	if a.set.DelayReboot >= 0 && !a.r.spent && a.delayFrom.IsZero() {
 		a.delayFrom = a.now
 	}
 	delayed := !a.delayFrom.IsZero() && a.now.Sub(a.delayFrom) >= a.delay()
