@@ -128,14 +128,16 @@ func TestUDPDuringSession(t *testing.T) {
 // keep-alive.
 func TestNATChanges(t *testing.T) {
 	natStory(t, stun.Coturn(), behindNAT(), func(t *testing.T, h *natHouse) {
-		h.acs.Queue("", watch(2, ms+"UDPConnectionRequestAddress", ms+"NATDetected"))
 		h.start()
-		h.session(1)
 		h.none(1, time.Hour)
+		h.acs.Queue("", watch(2, ms+"UDPConnectionRequestAddress", ms+"NATDetected"))
+		h.knock()
+		h.session(2)
+		h.none(2, time.Hour)
 		const other = "192.0.2.51"
 		h.nat.SetPublic(netip.MustParseAddr(other))
 		changed := time.Now()
-		s := h.session(2)
+		s := h.session(3)
 		h.wantEvents(s, "4 VALUE CHANGE")
 		v, _ := s.Inform.Parameters.Get(ms + "UDPConnectionRequestAddress")
 		if !strings.HasPrefix(v, other+":") || v != h.stun.Binding("cpe").String() {

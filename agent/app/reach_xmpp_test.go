@@ -224,6 +224,7 @@ func TestOneDoor(t *testing.T) {
 			if r := h.knock(); !r.OK() {
 				t.Errorf("HTTP: %+v", r)
 			}
+			time.Sleep(time.Second)
 			_, err := c.GetParameterValues(ms + "URL")
 			return err
 		})
