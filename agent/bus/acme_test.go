@@ -141,7 +141,7 @@ func (s subtree) Rows(table string, parent []string) ([]keyed, *dbus.Error) {
 	}
 	list := []keyed{}
 	for _, k := range slices.Sorted(maps.Keys(s.a.rows[table])) {
-		list = append(list, keyed{k, s.a.rows[table][k]})
+		list = append(list, keyed{k, maps.Clone(s.a.rows[table][k])})
 	}
 	return list, nil
 }
@@ -150,6 +150,8 @@ func (s subtree) New(table string, parent []string) (string, options, *dbus.Erro
 	if err := s.a.enter("New"); err != nil {
 		return "", nil, err
 	}
+	s.a.mu.Lock()
+	defer s.a.mu.Unlock()
 	if s.a.newRow != nil {
 		k, v := s.a.newRow()
 		return k, v, nil
@@ -297,13 +299,15 @@ func TestPeerRollback(t *testing.T) {
 		}
 	}
 	h.router.FailCommit(0, nil)
-	a.refuse["Apply"] = dbus.NewError("org.gatehouse1.Error.InvalidValue", []any{"Brightness: the lamp is too old"})
+	a.knob(func() {
+		a.refuse["Apply"] = dbus.NewError("org.gatehouse1.Error.InvalidValue", []any{"Brightness: the lamp is too old"})
+	})
 	c.refused(c.set(power+"Brightness", uint32(2), path+"IPAddress", "192.0.2.9"), "InvalidValue", power+"Brightness", "too old")
 	if got := c.get(path + "IPAddress"); got[path+"IPAddress"] == "192.0.2.9" {
 		t.Error("half of it was done: ", got)
 	}
-	delete(a.refuse, "Apply")
-	a.refuse["Validate"] = dbus.NewError("org.acme.Broken", []any{"fuse"})
+	a.knob(func() { delete(a.refuse, "Apply") })
+	a.knob(func() { a.refuse["Validate"] = dbus.NewError("org.acme.Broken", []any{"fuse"}) })
 	c.refused(c.set(power+"Brightness", uint32(2)), "Failed", "fuse")
 	if err := c.call("DataModel.DryRun", opts(power+"Brightness", uint32(3)), options{}).Err; err == nil {
 		t.Error("a dry run does not ask it")

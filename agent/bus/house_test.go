@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,6 +174,12 @@ func (c *heart) Status() core.Status {
 	return c.status
 }
 
+func (c *heart) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.told)
+}
+
 func (c *heart) set(s core.Status) {
 	c.mu.Lock()
 	c.status = s
@@ -209,7 +216,7 @@ type house struct {
 	api     *api.Service
 	notify  *notify.Notifier
 	told    chan bool // what notify tells core
-	rights  func(uid uint32, gids []uint32) api.Caller
+	rights  atomic.Pointer[func(uid uint32, gids []uint32) api.Caller]
 	stop    func()
 	log     *slog.Logger
 }
@@ -218,12 +225,12 @@ func build(t testing.TB) *house {
 	t.Helper()
 	h := &house{TB: t, bus: startBus(t), router: fake.New(), numbers: new(file), told: make(chan bool, 1000),
 		core: &heart{news: make(chan core.Status), status: core.Status{State: core.Idle}}}
-	h.rights = func(uid uint32, _ []uint32) api.Caller {
+	h.allow(func(uid uint32, _ []uint32) api.Caller {
 		if uid == 0 {
 			return api.Caller{Name: "root", Rights: api.Everything}
 		}
 		return api.Caller{Name: fmt.Sprint("uid ", uid)}
-	}
+	})
 	h.log = slog.New(slog.DiscardHandler)
 	if os.Getenv("BUS_LOG") != "" {
 		h.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -272,6 +279,8 @@ func build(t testing.TB) *house {
 	return h
 }
 
+func (h *house) allow(f func(uid uint32, gids []uint32) api.Caller) { h.rights.Store(&f) }
+
 func (h *house) hint(topic datamodel.Topic) { h.notify.Hint(topic); h.api.Hint(topic) }
 func (h *house) resync()                    { h.notify.Resync(); h.api.Resync() }
 
@@ -280,7 +289,7 @@ var errNoBus = bus.ErrNoBus
 func (h *house) config() bus.Config {
 	return bus.Config{
 		API: h.api, Tree: h.tree, Address: h.bus.address,
-		Caller: func(uid uint32, gids []uint32) api.Caller { return h.rights(uid, gids) },
+		Caller: func(uid uint32, gids []uint32) api.Caller { return (*h.rights.Load())(uid, gids) },
 		Hint:   h.hint, Resync: h.resync, Topics: 0x8000, Retry: 300 * time.Millisecond, Log: h.log,
 	}
 }

@@ -154,8 +154,8 @@ func TestPeerAgent(t *testing.T) {
 		t.Error(v, err)
 	}
 	c.must("Agent.Inform", []any{"X 00005E Button", options{}})
-	if len(h.core.told) != 1 {
-		t.Error(h.core.told)
+	if n := h.core.count(); n != 1 {
+		t.Error(n, "messages reach the core")
 	}
 	c.refused(c.call("Agent.Inform", "1 BOOT", options{}).Err, "InvalidArguments")
 	var changed []string

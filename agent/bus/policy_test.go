@@ -41,7 +41,7 @@ func fields(text string, more ...string) []string { return append(strings.Fields
 // wants them to exist.
 func TestPeerUsers(t *testing.T) {
 	h := build(t)
-	h.rights = func(uid uint32, gids []uint32) api.Caller {
+	h.allow(func(uid uint32, gids []uint32) api.Caller {
 		c := api.Caller{Name: fmt.Sprint("uid ", uid)}
 		switch {
 		case uid == 0:
@@ -52,7 +52,7 @@ func TestPeerUsers(t *testing.T) {
 			c.Grants = []api.Grant{{Rights: api.Read | api.Write | api.Register, Path: "Device.X_ACME_"}}
 		}
 		return c
-	}
+	})
 	get := func(uid uint32) (string, error) {
 		return h.busctl(uid, fields("call "+model+"GetValues asa{sv} 1", wan+"Status", "0")...)
 	}

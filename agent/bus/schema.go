@@ -401,9 +401,9 @@ func checkOf(typ string, attrs map[string]dbus.Variant) (datamodel.Check, error)
 		}
 		return one(all), nil
 	case "hexBinary":
-		return datamodel.Hex{Min: length.Min, Max: length.Max}, nil
+		return datamodel.Hex(length), nil
 	case "base64Binary":
-		return datamodel.Base64{Min: length.Min, Max: length.Max}, nil
+		return datamodel.Base64(length), nil
 	case "list":
 		return datamodel.List{Of: one(all), MaxItems: int(get("MaxItems", 0)), MaxLen: length.Max}, nil
 	case "string":

@@ -117,13 +117,15 @@ func (s *shape) all(ctx context.Context, parent []datamodel.Key) ([]datamodel.Ro
 // size is about what rows weigh: an interface and a pointer for each cell.
 func (s *shape) size(rows []datamodel.Row[row]) int { return len(rows) * (32 + 24*len(s.params)) }
 
+var errNoRows = fmt.Errorf("rows are a(sa{sv}) in at most %d bytes", maxBody)
+
 func (s *shape) parse(body []any) ([]datamodel.Row[row], error) {
 	if len(body) != 1 {
-		return nil, fmt.Errorf("Rows returns a(sa{sv}) in at most %d bytes", maxBody)
+		return nil, errNoRows
 	}
 	list, ok := body[0].([][]any)
 	if !ok {
-		return nil, fmt.Errorf("Rows returns a(sa{sv}), not %s", dbus.SignatureOf(body...))
+		return nil, errNoRows
 	}
 	if len(list) > maxRows {
 		return nil, fmt.Errorf("%d rows are more than %d", len(list), maxRows)
@@ -131,12 +133,12 @@ func (s *shape) parse(body []any) ([]datamodel.Row[row], error) {
 	rows, seen := make([]datamodel.Row[row], len(list)), make(map[string]bool, len(list))
 	for i, e := range list {
 		if len(e) != 2 {
-			return nil, errors.New("Rows returns a(sa{sv})")
+			return nil, errNoRows
 		}
 		key, isKey := e[0].(string)
 		values, isMap := e[1].(map[string]dbus.Variant)
 		if !isKey || !isMap {
-			return nil, errors.New("Rows returns a(sa{sv})")
+			return nil, errNoRows
 		}
 		if len(key) > maxKey || seen[key] {
 			return nil, fmt.Errorf("the key %.64q is there twice, or longer than %d bytes", key, maxKey)

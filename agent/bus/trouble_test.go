@@ -11,14 +11,12 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
-
-	"gatehouse/agent/api"
 )
 
 // eventually waits for what another process does in its own time.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(20 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatal("it never came about: ", what)
@@ -79,7 +77,7 @@ func TestPeerVendorRestarts(t *testing.T) {
 	eventually(t, "that it is gone", func() bool { return c.call("DataModel.GetValues", []string{power}, options{}).Err != nil })
 	c.refused(c.call("DataModel.GetValues", []string{leds}, options{}).Err, "InvalidName", leds)
 	again := h.acme()
-	delete(again.rows[ledT], "power")
+	again.knob(func() { delete(again.rows[ledT], "power") })
 	again.leds()
 	if got := c.get(leds); got[wifi+"Alias"] != "wlan" || len(got) != 8 {
 		t.Error(got)
@@ -106,8 +104,8 @@ func TestPeerCrashInTransaction(t *testing.T) {
 			if err := other.register("Device.X_B_", []entry{{"Name", "string", opts("Access", "readWrite")}}, opts()); err != nil {
 				t.Fatal(err)
 			}
-			other.rows["Device."] = map[string]options{"": opts("X_B_Name", "old")}
-			a.during[method] = func() { a.Close() }
+			other.knob(func() { other.rows["Device."] = map[string]options{"": opts("X_B_Name", "old")} })
+			a.knob(func() { a.during[method] = func() { a.Close() } })
 			// The parts commit in the order of the names: the other one is first.
 			c.refused(c.set("Device.X_B_Name", "new", power+"Brightness", uint32(1)), "Unavailable")
 			if got := c.get("Device.X_B_Name"); got["Device.X_B_Name"] != "old" {
@@ -126,19 +124,21 @@ func TestPeerReentrance(t *testing.T) {
 	h := build(t)
 	a, c := h.acme(), h.dial()
 	power, _ := a.leds()
-	var inner, own, read error
-	a.during["Apply"] = func() {
-		inner = a.set(wan+"Enable", true)
-		own = a.call("DataModel.GetValues", []string{power}, options{}).Err
-		read = a.call("DataModel.GetValues", []string{wan}, options{}).Err
-	}
+	said := make(chan error, 3)
+	a.knob(func() {
+		a.during["Apply"] = func() {
+			said <- a.set(wan+"Enable", true)
+			said <- a.call("DataModel.GetValues", []string{power}, options{}).Err
+			said <- a.call("DataModel.GetValues", []string{wan}, options{}).Err
+		}
+	})
 	if err := c.set(power+"Brightness", uint32(1)); err != nil {
 		t.Fatal(err)
 	}
-	c.refused(inner, "Busy")
-	c.refused(own, "Busy")
-	if read != nil {
-		t.Error(read)
+	c.refused(<-said, "Busy")
+	c.refused(<-said, "Busy")
+	if err := <-said; err != nil {
+		t.Error(err)
 	}
 	c.refused(a.set(power+"Brightness", uint32(2)), "Busy")
 
@@ -215,7 +215,7 @@ func TestPeerLies(t *testing.T) {
 	a, c := h.acme(), h.dial()
 	power, _ := a.leds()
 	row := func(pairs ...any) func() []keyed { return func() []keyed { return []keyed{{"power", opts(pairs...)}} } }
-	many := make([]keyed, 1_000_000)
+	many := make([]keyed, aMillion)
 	for i := range many {
 		many[i] = keyed{fmt.Sprint(i), nil}
 	}
@@ -243,16 +243,15 @@ func TestPeerLies(t *testing.T) {
 	c.refused(c.call("DataModel.GetValues", []string{power}, options{}).Err, "Unavailable") // it may have been too slow, too
 	a.knob(func() { a.answer = nil })
 	eventually(t, "that it is heard again", func() bool { return c.call("DataModel.GetValues", []string{power}, options{}).Err == nil })
-	a.newRow = func() (string, options) { return "", nil }
+	a.knob(func() { a.newRow = func() (string, options) { return "", nil } })
 	c.refused(c.call("DataModel.AddObject", leds, options{}, options{}).Err, "Unavailable")
-	a.newRow = func() (string, options) { return "power", nil } // which is there
+	a.knob(func() { a.newRow = func() (string, options) { return "power", nil } }) // which is there
 	c.refused(c.call("DataModel.AddObject", leds, options{}, options{}).Err, "Unavailable", "another")
 }
 
 func TestPeerClaims(t *testing.T) {
 	h := build(t)
 	a, b, c := h.acme(), h.acme(), h.dial()
-	h.rights = func(uint32, []uint32) api.Caller { return api.Caller{Name: "x", Rights: api.Everything} }
 	a.leds()
 	for prefix, name := range map[string]string{
 		"Device.ManagementServer.":               "InvalidName",
