@@ -273,3 +273,20 @@ func holds(c *acs.Conversation, name, want string) error {
 	}
 	return nil
 }
+
+// TestNoBus: without one the agent says so once, and looks for it less and
+// less often.
+func TestNoBus(t *testing.T) {
+	story(t, acs.Options{}, config(), func(t *testing.T, h *house) {
+		h.start()
+		time.Sleep(time.Minute)
+		if n := strings.Count(h.log.String(), "no D-Bus here"); n != 1 {
+			t.Errorf("it was said %d times", n)
+		}
+		before := strings.Count(h.log.String(), "still no D-Bus")
+		time.Sleep(10 * time.Hour)
+		if n := strings.Count(h.log.String(), "still no D-Bus") - before; n > 10*12+5 || strings.Count(h.log.String(), "no D-Bus here") > 1 {
+			t.Errorf("it was looked for %d times in ten hours", n)
+		}
+	})
+}
