@@ -81,8 +81,7 @@ func (h *linkAddresses) rest() []platform.Address {
 }
 
 // stageAddress enlists the way from old to next, either of which may be
-// invalid: there is none. What the system lost by itself is not deleted, what
-// it already has is not added.
+// invalid: there is none. What the system lost by itself is not deleted.
 func (m *Model) stageAddress(ctx context.Context, tx *datamodel.Tx, link string, old, next netip.Prefix) error {
 	if old == next {
 		return nil
@@ -95,19 +94,19 @@ func (m *Model) stageAddress(ctx context.Context, tx *datamodel.Tx, link string,
 	if err != nil {
 		return err
 	}
-	was, there := have.find(old)
-	if there {
+	if was, there := have.find(old); there {
 		undo := static(link, was.Prefix)
-		b.add(change{Address: &was, Delete: true}, change{Address: &undo}, tx.Path("IPAddress"))
+		b.ask(step{do: change{Address: &was, Delete: true}, undo: change{Address: &undo}, path: tx.Path("IPAddress")})
 	}
 	if !next.IsValid() {
 		return nil
 	}
-	if _, ok := have.find(next); ok && !(there && sameAddress(was.Prefix, next)) {
-		return nil
-	}
 	a := static(link, next)
-	b.add(change{Address: &a}, change{Address: &a, Delete: true}, tx.Path("IPAddress"))
+	s := step{do: change{Address: &a}, undo: change{Address: &a, Delete: true}, path: tx.Path("IPAddress")}
+	if has, there := have.find(next); there {
+		s.there.Address = &has
+	}
+	b.ask(s)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"gatehouse/datamodel"
@@ -48,8 +49,8 @@ func (c change) put(b platform.NetworkBatch) (item int) {
 // parameter to blame for each change, and how to undo them after a crash.
 type networkBatch struct {
 	platform.NetworkBatch
+	steps []step
 	blame map[int]string // item: path of the parameter
-	undo  []change
 }
 
 // network returns the batch of the transaction.
@@ -63,15 +64,15 @@ func (m *Model) network(ctx context.Context, tx *datamodel.Tx) (*networkBatch, e
 	})
 }
 
-// add puts a change into the batch, with the path to blame for it and how it
-// is undone.
-func (b *networkBatch) add(c, undo change, path string) {
-	b.blame[c.put(b.NetworkBatch)] = path
-	b.undo = append(b.undo, undo)
-}
+// ask notes what a row asks for.
+func (b *networkBatch) ask(s step) { b.steps = append(b.steps, s) }
 
-// Prepare asks the platform whether it could.
+// Prepare fills the batch, and asks the platform whether it could.
 func (b *networkBatch) Prepare(ctx context.Context) error {
+	b.steps = settle(b.steps)
+	for _, s := range b.steps {
+		b.blame[s.do.put(b.NetworkBatch)] = s.path
+	}
 	return b.blamed(b.NetworkBatch.Prepare(ctx))
 }
 
@@ -83,9 +84,9 @@ func (b *networkBatch) Commit(ctx context.Context) (deferred bool, err error) {
 
 // Undo is what the journal keeps: the opposite changes, last first.
 func (b *networkBatch) Undo() (name string, data []byte) {
-	back := make([]change, 0, len(b.undo))
-	for i := len(b.undo) - 1; i >= 0; i-- {
-		back = append(back, b.undo[i])
+	back := make([]change, 0, len(b.steps))
+	for _, s := range slices.Backward(b.steps) {
+		back = append(back, s.undo)
 	}
 	data, err := json.Marshal(back)
 	if err != nil { // cannot be: all of change has a text
@@ -183,10 +184,10 @@ func (m *Model) stageLink(ctx context.Context, tx *datamodel.Tx, name string, wa
 	}
 	// What two objects say alike of one link is asked for twice, which harms nothing.
 	if want.mtu != nil && *want.mtu != l.MTU {
-		b.add(change{Link: name, MTU: *want.mtu}, change{Link: name, MTU: l.MTU}, tx.Path("MaxMTUSize"))
+		b.ask(step{do: change{Link: name, MTU: *want.mtu}, undo: change{Link: name, MTU: l.MTU}, path: tx.Path("MaxMTUSize")})
 	}
 	if want.enable != nil && *want.enable != l.Enabled {
-		b.add(change{Link: name, Enabled: want.enable}, change{Link: name, Enabled: &l.Enabled}, tx.Path("Enable"))
+		b.ask(step{do: change{Link: name, Enabled: want.enable}, undo: change{Link: name, Enabled: &l.Enabled}, path: tx.Path("Enable")})
 	}
 	return nil
 }

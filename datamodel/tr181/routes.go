@@ -101,8 +101,7 @@ func routeStatus(want platform.Route, on bool) string {
 }
 
 // stageRoute enlists the way from old to next, either of which may be invalid:
-// there is none. What the system lost by itself is not deleted, what it
-// already has is not added.
+// there is none. What the system lost by itself is not deleted.
 func (m *Model) stageRoute(ctx context.Context, tx *datamodel.Tx, old, next platform.Route, blame string) error {
 	if old == next {
 		return nil
@@ -120,10 +119,10 @@ func (m *Model) stageRoute(ctx context.Context, tx *datamodel.Tx, old, next plat
 		return err
 	}
 	if was != nil {
-		b.add(change{Route: was, Delete: true}, change{Route: was}, tx.Path(blame))
+		b.ask(step{do: change{Route: was, Delete: true}, undo: change{Route: was}, path: tx.Path(blame)})
 	}
-	if complete(next) && (there == nil || was != nil && *there == *was) {
-		b.add(change{Route: &next}, change{Route: &next, Delete: true}, tx.Path(blame))
+	if complete(next) {
+		b.ask(step{do: change{Route: &next}, undo: change{Route: &next, Delete: true}, path: tx.Path(blame), there: change{Route: there}})
 	}
 	return nil
 }
