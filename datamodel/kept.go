@@ -26,7 +26,7 @@ import (
 type Kept[T any] struct {
 	Default T                        // the row that New makes
 	Init    func(parent []Key, v *T) // optional: what else New puts into it
-	Max     int                      // rows; New returns ErrResources beyond; 0: 1024
+	Max     int                      // rows; New and Stage return ErrResources beyond; 0: 1024
 
 	name    string
 	params  []Param[T]
@@ -121,17 +121,25 @@ func (k *Kept[T]) New(_ context.Context, parent []Key) (Key, T, error) {
 	if err != nil {
 		return "", v, err
 	}
-	most := k.Max
-	if most == 0 {
-		most = 1024
-	}
-	if len(rows) >= most {
-		return "", v, fmt.Errorf("%w: %s holds %d rows", ErrResources, k.name, len(rows))
+	if err := k.room(rows); err != nil {
+		return "", v, err
 	}
 	if k.Init != nil {
 		k.Init(parent, &v)
 	}
 	return fmt.Sprintf("%08x", rand.Uint32()), v, nil
+}
+
+// room returns ErrResources when there is none for another row.
+func (k *Kept[T]) room(rows []keptRow[T]) error {
+	most := k.Max
+	if most == 0 {
+		most = 1024
+	}
+	if len(rows) >= most {
+		return fmt.Errorf("%w: %s holds %d rows", ErrResources, k.name, len(rows))
+	}
+	return nil
 }
 
 // Stage is Source.Stage, of the same object or of one that shares its rows.
@@ -151,6 +159,9 @@ func (k *Kept[T]) Stage(_ context.Context, tx *Tx, at []Key, c Change[T]) error 
 	case i >= 0:
 		b.rows[i].value = *c.New
 	default:
+		if err := k.room(b.rows); err != nil {
+			return err // New does not see the others of the same transaction
+		}
 		b.rows = append(b.rows, keptRow[T]{slices.Clone(at), *c.New})
 	}
 	return nil

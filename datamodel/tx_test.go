@@ -339,3 +339,25 @@ func TestRekeyKeepsTheNumber(t *testing.T) {
 	}
 	wants(t, set(t, tree, a.Path+"IPAddress", "192.0.2.1"), map[string]error{a.Path + "IPAddress": ErrValue})
 }
+
+// The limit holds within a transaction, too: an ACS that makes rows by alias
+// makes them all in one.
+func TestKeptLimitInOneTransaction(t *testing.T) {
+	r := newRouter()
+	tree := r.tree(t)
+	r.rules.Max = 3
+	tx := begin(t, tree)
+	defer tx.Abort()
+	var err error
+	for range 4 {
+		if _, err = tx.Add(t.Context(), "Device.Rule."); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		_, err = tx.Commit(t.Context())
+	}
+	if !errors.Is(err, ErrResources) {
+		t.Errorf("four rows where three are allowed: %v", err)
+	}
+}
