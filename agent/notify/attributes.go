@@ -216,7 +216,7 @@ func (n *Notifier) change(ctx context.Context, attrs attributes, touched map[str
 			at.noSubscriber = !slices.Contains(c.AccessList, Subscriber)
 		}
 		if p.Notify == datamodel.NotifyNever && (at.notification == 2 || at.notification > 4) {
-			return fmt.Errorf("%s: %w", p.path, ErrRejected)
+			return fmt.Errorf("%s: %w: its changes are told passively (1) or not at all", p.path, ErrRejected)
 		}
 		if at == declared(p.Notify) {
 			delete(attrs, p.path)
