@@ -108,7 +108,7 @@ func bounds(what string, n, lo, hi int) error {
 
 func (r Range) check(v any) error { return Spans{Span(r)}.check(v) }
 func (a AtLeast) check(v any) error {
-	return inSpans(v, func(n int64) bool { return n >= int64(a) }, "at least "+strconv.FormatInt(int64(a), 10))
+	return inSpans(v, func(n int64) bool { return n >= int64(a) }, "less than "+strconv.FormatInt(int64(a), 10))
 }
 
 func (s Spans) check(v any) error {
@@ -119,16 +119,16 @@ func (s Spans) check(v any) error {
 			}
 		}
 		return false
-	}, s.String())
+	}, "not in "+s.String())
 }
 
-func inSpans(v any, in func(int64) bool, want string) error {
+func inSpans(v any, in func(int64) bool, problem string) error {
 	n, big, ok := number(v)
 	if !ok {
 		return errors.New("not a number")
 	}
 	if big || !in(n) {
-		return fmt.Errorf("not in %s", want)
+		return errors.New(problem)
 	}
 	return nil
 }
