@@ -39,6 +39,7 @@ const (
 
 	theBus          = "org.freedesktop.DBus"
 	ifaceProperties = "org.freedesktop.DBus.Properties"
+	ifacePeer       = "org.freedesktop.DBus.Peer" // the library's own
 	ifaceIntrospect = "org.freedesktop.DBus.Introspectable"
 
 	// SystemBus is where the bus listens unless the configuration or the

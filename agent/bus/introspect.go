@@ -18,7 +18,7 @@ func (d *Door) interfaces() []iface {
 	return []iface{d.dataModel(), d.agentInterface(), d.registryInterface(), d.propertiesInterface(),
 		{name: ifaceIntrospect, methods: []method{{"Introspect", nil, []arg{{"xml", "s"}},
 			func(*call) ([]any, error) { return []any{describe(d.ifaces)}, nil }}}},
-		{name: "org.freedesktop.DBus.Peer", methods: []method{ // the library answers these
+		{name: ifacePeer, methods: []method{ // the library answers these
 			{"Ping", nil, nil, nil}, {"GetMachineId", nil, []arg{{"machine_uuid", "s"}}, nil}}},
 	}
 }

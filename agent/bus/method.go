@@ -111,12 +111,14 @@ func (o object) LookupInterface(name string) (dbus.Interface, bool) {
 	if name == "" { // the caller leaves it to us: the first that has it
 		var all []method
 		for _, i := range o.d.ifaces {
-			all = append(all, i.methods...)
+			if i.name != ifacePeer {
+				all = append(all, i.methods...)
+			}
 		}
 		return table{o.d, all}, true
 	}
 	for _, i := range o.d.ifaces {
-		if i.name == name {
+		if i.name == name && name != ifacePeer {
 			return table{o.d, i.methods}, true
 		}
 	}

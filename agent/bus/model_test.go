@@ -191,6 +191,12 @@ func TestPeerBadInput(t *testing.T) {
 	c.refused(c.call("DataModel.SetValues", map[string]string{"Device.X": "1"}, options{}).Err, invalid)
 	c.refused(c.call("DataModel.Nope").Err, "org.freedesktop.DBus.Error.UnknownMethod")
 	c.refused(c.Object(bus.Name, "/org/gatehouse1/nope").Call("org.gatehouse1.DataModel.GetValues", 0).Err, "org.freedesktop.DBus.Error.NoSuchObject")
+	if c.Object(bus.Name, bus.Path).Call("Ping", 0).Err == nil {
+		t.Error("a method of no interface is answered")
+	}
+	if err := c.Object(bus.Name, bus.Path).Call("org.freedesktop.DBus.Peer.Ping", 0).Err; err != nil {
+		t.Error(err)
+	}
 	huge := make([]string, 10<<20/64)
 	for i := range huge {
 		huge[i] = strings.Repeat("x", 60)

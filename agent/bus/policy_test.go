@@ -3,6 +3,7 @@ package bus_test
 // The shipped policy, callers of several users, and the tools that people use.
 
 import (
+	"bufio"
 	"bytes"
 	"flag"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"gatehouse/agent/api"
+	"gatehouse/agent/core"
 )
 
 var update = flag.Bool("update", false, "write docs/dbus.xml anew")
@@ -136,5 +138,63 @@ func TestPeerIntrospection(t *testing.T) {
 	}
 	if !bytes.Equal(have, []byte(xml)) {
 		t.Errorf("%s is not what the service says: write it anew with -update", path)
+	}
+}
+
+// TestPeerListeners: what is told to everybody reaches root and the group of
+// readers, and nobody else.
+func TestPeerListeners(t *testing.T) {
+	h := build(t)
+	said := map[uint32]chan string{}
+	for _, uid := range []uint32{0, 1, 3} { // root, daemon, sys
+		cmd := exec.Command(need(t, "gdbus"), "monitor", "--system", "--dest", "org.gatehouse1")
+		cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+h.bus.address)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid, Groups: []uint32{uid}}}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { cmd.Process.Kill(); cmd.Wait() }()
+		lines := make(chan string, 1000)
+		said[uid] = lines
+		go func() {
+			for s := bufio.NewScanner(out); s.Scan(); {
+				lines <- s.Text()
+			}
+			close(lines)
+		}()
+		for line := range lines { // it listens
+			if strings.Contains(line, "is owned by") {
+				break
+			}
+		}
+	}
+	hears := func(uid uint32) bool {
+		for {
+			select {
+			case line := <-said[uid]:
+				if strings.Contains(line, "PropertiesChanged") {
+					return true
+				}
+			default:
+				return false
+			}
+		}
+	}
+	heard := map[uint32]bool{}
+	n := uint32(0)
+	eventually(t, "that root and a reader hear of a change", func() bool {
+		n++
+		h.core.set(core.Status{State: core.Waiting, RetryCount: n})
+		for uid := range said {
+			heard[uid] = heard[uid] || hears(uid)
+		}
+		return heard[0] && heard[1]
+	})
+	if heard[3] {
+		t.Error("everybody hears it")
 	}
 }

@@ -120,6 +120,7 @@ func (r *registry) register(c *call, reg *registration, schema any) error {
 		r.release(v)
 		return err
 	}
+	v.answered(true) // it is alive
 	r.d.log.Info("a vendor has registered objects", "prefix", reg.prefix, "by", c.who.Name, "sender", c.sender)
 	r.d.cfg.Resync()
 	return nil

@@ -114,8 +114,16 @@ func (s *shape) all(ctx context.Context, parent []datamodel.Key) ([]datamodel.Ro
 	})
 }
 
-// size is about what rows weigh: an interface and a pointer for each cell.
-func (s *shape) size(rows []datamodel.Row[row]) int { return len(rows) * (32 + 24*len(s.params)) }
+// size is about what rows weigh: an interface and a pointer for each cell. An
+// extension is asked for row by row, so that its rows must be remembered; a
+// message bounds them.
+func (s *shape) size(rows []datamodel.Row[row]) int {
+	size := len(rows) * (32 + 24*len(s.params))
+	if s.extends {
+		return min(size, 16<<10)
+	}
+	return size
+}
 
 var errNoRows = fmt.Errorf("rows are a(sa{sv}) in at most %d bytes", maxBody)
 

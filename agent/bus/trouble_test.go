@@ -386,7 +386,7 @@ func TestPeerChanged(t *testing.T) {
 	}
 }
 
-// TestPeerNoBus: without one there is a word for it, and nothing else.
+// TestPeerNameTaken: two agents, or no bus at all: there is a word for it.
 func TestPeerNameTaken(t *testing.T) {
 	h := build(t)
 	h.stop()
@@ -400,5 +400,47 @@ func TestPeerNameTaken(t *testing.T) {
 	h.bus.stop()
 	if err := h.serve(); !errors.Is(err, errNoBus) {
 		t.Error(err)
+	}
+}
+
+// TestPeerHangingApply: what may or may not have been done is taken back.
+func TestPeerHangingApply(t *testing.T) {
+	h := build(t)
+	a, c := h.acme(), h.dial()
+	power, _ := a.leds()
+	a.knob(func() { a.hanging["Apply"] = true })
+	c.refused(c.set(power+"Brightness", uint32(1)), "Unavailable", "Apply has taken longer")
+	eventually(t, "that Revert was called", func() bool { return a.count("Revert") == 1 })
+	a.knob(func() { a.hanging["Apply"] = false })
+	close(a.hang)
+	a.leds() // who registers again is alive
+	eventually(t, "that it can be written", func() bool { return c.set(power+"Brightness", uint32(2)) == nil })
+}
+
+// TestPeerNotificationsStay: an attribute that the ACS has set waits for a
+// vendor that restarts, and a value that is another then is told.
+func TestPeerNotificationsStay(t *testing.T) {
+	h := build(t)
+	a, c := h.acme(), h.dial()
+	_, wifi := a.leds()
+	c.must("DataModel.SetAttributes", []any{[]string{wifi + "Mode"}, opts("Notification", int32(2)), options{}})
+	a.Close()
+	eventually(t, "that it is gone", func() bool { return c.call("DataModel.GetValues", []string{leds}, options{}).Err != nil })
+	again := h.acme()
+	again.knob(func() { again.rows[ledT]["wifi"]["Mode"] = dbus.MakeVariant("Solid") })
+	again.leds()
+	var got []struct {
+		Name         string
+		Notification int32
+		AccessList   []string
+	}
+	c.must("DataModel.GetAttributes", []any{[]string{wifi + "Mode"}, options{}}, &got)
+	if len(got) != 1 || got[0].Notification != 2 {
+		t.Error(got)
+	}
+	select {
+	case <-h.told:
+	case <-time.After(20 * time.Second):
+		t.Error("the ACS is not told")
 	}
 }

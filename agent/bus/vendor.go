@@ -76,7 +76,7 @@ func (v *vendor) answered(ok bool) {
 	v.mu.Lock()
 	was := v.pause
 	if ok {
-		v.pause = 0
+		v.pause, v.until = 0, time.Time{}
 	} else {
 		v.pause = min(max(2*v.pause, v.d.cfg.Retry), maxPause)
 		v.until = time.Now().Add(v.pause)
