@@ -2,7 +2,7 @@
 # `make demo` and `make check` need Go alone.
 
 GO      ?= go
-SPEC    ?= ../shared/spec
+SPEC    ?= $(abspath ../shared/spec)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TAGS    := nethttpomithttp2
 LDFLAGS := -s -w -X main.version=$(VERSION)
