@@ -9,9 +9,7 @@ package connreq
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -61,14 +59,6 @@ const (
 	maxRequests = 100      // on one connection
 	acceptTries = 10       // failures to accept in a row before Serve gives up
 )
-
-// NewPath returns a random path for ConnectionRequestURL, 128 bits that nobody
-// guesses. It is to be kept: a new one is a new URL to the ACS.
-func NewPath() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	return "/" + base64.RawURLEncoding.EncodeToString(b[:])
-}
 
 // Serve answers the connections of l until ctx ends, which is no error, or l
 // fails. It closes l, and returns when every connection has ended.

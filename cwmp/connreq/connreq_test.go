@@ -491,10 +491,3 @@ func TestAcceptErrors(t *testing.T) {
 		}
 	})
 }
-
-func TestNewPath(t *testing.T) {
-	a, b := NewPath(), NewPath()
-	if a == b || len(a) != 23 || a[0] != '/' || !isText(a) {
-		t.Errorf("paths %q and %q", a, b)
-	}
-}
