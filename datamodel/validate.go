@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -108,12 +109,30 @@ func (w *walker) keyOf(n *node, at []Key, row any, names []string) string {
 	for _, name := range names {
 		for i := range n.obj.kinds {
 			if n.obj.rows.name(i) == name {
-				b.WriteString(w.text(s, n.obj.rows.at(row, i), n.obj.kinds[i].typ))
+				b.WriteString(plain(n.obj.rows.param(i).check, w.text(s, n.obj.rows.at(row, i), n.obj.kinds[i].typ)))
 				b.WriteByte(0)
 			}
 		}
 	}
 	return b.String()
+}
+
+// plain is the one spelling of an address that has many: it stays as it was
+// written, but 2001:DB8::1 and 2001:db8:0::1 are one key.
+func plain(c Check, text string) string {
+	switch c.(type) {
+	case IPAddress, IPv6Address:
+		if a, err := netip.ParseAddr(text); err == nil {
+			return a.String()
+		}
+	case IPPrefix, IPv6Prefix:
+		if p, err := netip.ParsePrefix(text); err == nil {
+			return p.String()
+		}
+	case MACAddress:
+		return strings.ToLower(text)
+	}
+	return text
 }
 
 // flat takes a tree of joined errors apart. What fmt.Errorf makes of several

@@ -6,6 +6,8 @@ package tr181_test
 import (
 	"net/netip"
 	"testing"
+
+	"gatehouse/datamodel"
 )
 
 func TestAddressesSwapped(t *testing.T) {
@@ -97,4 +99,17 @@ func TestRouteBeforeItsAddress(t *testing.T) {
 	h.set("", a+"Enable=false", r+"Enable=false") // and go after it
 	h.want(r, "Status=Disabled")
 	h.want(a, "Status=Disabled")
+}
+
+// However it is written, an address is one address.
+func TestIPv6AddressTwice(t *testing.T) {
+	h := build(t)
+	wan := h.find("Device.IP.Interface.", "Name", "eth0")
+	a, b := h.add(wan+"IPv6Address."), h.add(wan+"IPv6Address.")
+	h.set(a, "Enable=true", "IPAddress=2001:DB8:7::0001")
+	h.want(a, "IPAddress=2001:DB8:7::0001") // as it was written
+	blames(t, h.trySet(b, "IPAddress=2001:db8:7::1", "Enable=true"), datamodel.ErrValue, b+"IPAddress")
+	p, q := h.add(wan+"IPv6Prefix."), h.add(wan+"IPv6Prefix.")
+	h.set(p, "Enable=true", "Prefix=2001:DB8:7::/64")
+	blames(t, h.trySet(q, "Prefix=2001:db8:7:0::/64", "Enable=true"), datamodel.ErrValue, q+"Prefix")
 }
