@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,6 +63,9 @@ func systemBus(t *testing.T) (address string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { // vendors are others
+		t.Fatal(err)
+	}
 	policy, err := filepath.Abs("../../openwrt/dbus/org.gatehouse1.conf")
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +82,9 @@ func systemBus(t *testing.T) (address string) {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		t.Fatal("dbus-daemon does not start: ", err)
+	}
+	if err := os.Chmod(dir+"/bus", 0o777); err != nil {
+		t.Fatal(err)
 	}
 	return "unix:path=" + dir + "/bus"
 }
@@ -105,9 +112,12 @@ var examples = map[string]func(t *testing.T, dir string) *exec.Cmd{
 	},
 }
 
+// vendorUID is bin, of whom the configuration knows what it may do.
+const vendorUID = 2
+
 // TestPeerExamples: what a vendor copies from docs/examples works: the ACS
 // reads, writes, adds and deletes its objects, through a whole agent and a real
-// bus.
+// bus with the shipped policy, and the vendors need not be root.
 func TestPeerExamples(t *testing.T) {
 	address := systemBus(t)
 	server := acs.New(acs.Options{})
@@ -123,9 +133,18 @@ func TestPeerExamples(t *testing.T) {
 	}
 	for name, make := range examples {
 		t.Run(name, func(t *testing.T) {
-			cmd := make(t, t.TempDir())
+			dir, err := os.MkdirTemp("", "gh-acme")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer os.RemoveAll(dir)
+			if err := os.Chmod(dir, 0o755); err != nil { // it runs as another user
+				t.Fatal(err)
+			}
+			cmd := make(t, dir)
 			cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+address)
 			cmd.Stderr = os.Stderr
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: vendorUID, Gid: vendorUID}}
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -148,6 +167,7 @@ func onBus(t *testing.T, address, url string) *app.Agent {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, dir+"/gatehouse", "config acs 'acs'\n\toption url '"+url+"'\n\toption allow_http '1'\n\toption periodic_inform_enable '0'\n"+
+		"config api 'api'\n\tlist allow 'bin register Device.X_ACME'\n\tlist allow 'bin register Device.Ethernet.Interface.*.X_ACME'\n"+
 		"config cpe 'cpe'\n\toption http_connection_request '0'\nconfig dbus 'dbus'\n\toption address '"+address+"'\n")
 	ready, done := make(chan *app.Agent, 1), make(chan error, 1)
 	ctx, stop := context.WithCancel(context.Background())
