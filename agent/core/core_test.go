@@ -309,55 +309,6 @@ func TestSameEventDuringTheSession(t *testing.T) {
 	})
 }
 
-func TestRetryAfter(t *testing.T) {
-	h := &house{answer: func(v visit, n int) core.Result {
-		if v.RetryCount == 0 {
-			return core.Result{Err: errors.New("503"), RetryAfter: time.Hour}
-		}
-		return core.Result{}
-	}}
-	try(t, h, func(h *house) {
-		h.ask(core.ValueChange{})
-		h.sleep(time.Minute)
-		h.stop() // a restart does not make the ACS less busy
-		h.start()
-		h.sleep(58 * time.Minute)
-		h.saw("0 1")
-		h.sleep(time.Minute)
-		h.saw("0 1") // the change of a value is found again by who watches it
-	})
-	try(t, &house{answer: h.answer}, func(h *house) {
-		h.sleep(time.Minute)
-		h.ask(core.ConnectionRequest{}) // the ACS itself calls
-		h.saw("0 1", "0 1 6")
-	})
-}
-
-func TestRetryCountSurvivesTheProcess(t *testing.T) {
-	down := true
-	h := &house{answer: func(visit, int) core.Result {
-		if down {
-			return core.Result{Err: errRefused}
-		}
-		return core.Result{}
-	}}
-	try(t, h, func(h *house) {
-		h.sleep(time.Minute)
-		n := len(h.visits)
-		h.stop()
-		h.start()
-		if got := h.visits[n].RetryCount; got != uint32(n) {
-			t.Errorf("RetryCount %d after %d sessions and a restart", got, n)
-		}
-		h.visits = nil
-		h.reboot()
-		if got := h.visits[0].RetryCount; got != 0 {
-			t.Errorf("RetryCount %d after a boot", got)
-		}
-		h.writes(0)
-	})
-}
-
 func TestThrottle(t *testing.T) { // cwmp.md §12
 	h := &house{set: settings()}
 	h.set.Throttle = 300

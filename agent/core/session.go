@@ -217,7 +217,11 @@ func (a *Agent) failed(o Order, r Result, err error) {
 	a.retryAt = a.now.Add(wait)
 	a.r.notBefore = time.Time{}
 	if r.RetryAfter > 0 {
+		// Not earlier than asked for, and not all at once: an ACS that was
+		// overrun has told everybody the same.
+		lo, hi := a.set.span(a.r.retry)
 		left := min(r.RetryAfter, maxRetryAfter)
+		left += a.jitter(min(left, hi-lo))
 		a.notBefore = a.now.Add(left)
 		a.r.notBefore, a.r.busy = a.wall.Add(left), o.URL
 	}
