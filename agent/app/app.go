@@ -83,6 +83,7 @@ type Agent struct {
 	notify   *notify.Notifier
 	core     *core.Agent
 	api      *api.Service
+	rules    rulebook
 	guard    *guard.Guard
 	reach    *reach
 	health   *health

@@ -17,12 +17,12 @@ import (
 // take all of them from those who administer the router.
 const (
 	maxWatches       = 1000
-	maxSenderWatches = 1000
-	maxReaderWatches = 128
+	maxReaderWatches = 128 // of one user
 )
 
 type watchKey struct {
 	sender string
+	uid    uint32
 	id     uint32
 }
 
@@ -31,21 +31,23 @@ type watches struct {
 	last uint32
 	all  map[watchKey]context.CancelFunc
 	by   map[string]int // senders that are followed
+	uids map[uint32]int
 }
 
 func (w *watches) init() {
-	w.all, w.by = map[watchKey]context.CancelFunc{}, map[string]int{}
+	w.all, w.by, w.uids = map[watchKey]context.CancelFunc{}, map[string]int{}, map[uint32]int{}
 }
 
-func (w *watches) add(sender string, limit int, stop context.CancelFunc) (key watchKey, first bool, err error) {
+func (w *watches) add(sender string, uid uint32, limit int, stop context.CancelFunc) (key watchKey, first bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.all) >= maxWatches || w.by[sender] >= limit {
-		return watchKey{}, false, refuse(api.Full, "", "too many watches: %d for one connection, %d for all", limit, maxWatches)
+	if len(w.all) >= maxWatches || w.uids[uid] >= limit {
+		return watchKey{}, false, refuse(api.Full, "", "too many watches: %d for you, %d for all", limit, maxWatches)
 	}
 	w.last++
-	key = watchKey{sender, w.last}
+	key = watchKey{sender, uid, w.last}
 	w.all[key] = stop
+	w.uids[uid]++
 	w.by[sender]++
 	return key, w.by[sender] == 1, nil
 }
@@ -60,6 +62,9 @@ func (w *watches) end(key watchKey) (had, last bool) {
 	}
 	stop()
 	delete(w.all, key)
+	if w.uids[key.uid]--; w.uids[key.uid] == 0 {
+		delete(w.uids, key.uid)
+	}
 	if w.by[key.sender]--; w.by[key.sender] == 0 {
 		delete(w.by, key.sender)
 		return true, true
@@ -86,12 +91,12 @@ func (d *Door) watch(c *call) ([]any, error) {
 	if _, err := options(c.args[1]); err != nil {
 		return nil, err
 	}
-	limit := maxSenderWatches
+	limit := maxWatches
 	if c.who.Rights&api.Write == 0 {
 		limit = maxReaderWatches
 	}
 	ctx, stop := context.WithCancel(context.WithValue(d.ctx, senderKey{}, c.sender))
-	key, first, err := d.watches.add(c.sender, limit, stop)
+	key, first, err := d.watches.add(c.sender, c.uid, limit, stop)
 	if err != nil {
 		stop()
 		return nil, err
@@ -194,7 +199,7 @@ func (d *Door) tellUpdates(key watchKey, updates []api.Update) error {
 
 func (d *Door) unwatch(c *call) ([]any, error) {
 	id, _ := c.args[0].(uint32)
-	had, last := d.watches.end(watchKey{c.sender, id})
+	had, last := d.watches.end(watchKey{c.sender, c.uid, id})
 	if !had {
 		return nil, refuse(api.InvalidArguments, "", "there is no watch %d", id)
 	}
