@@ -23,8 +23,15 @@ func doctorFlags(f *flag.FlagSet, c *invocation) {
 
 // examine runs the doctor. It needs no agent, and asks the one that runs.
 func examine(ctx context.Context, c *invocation) error {
-	if len(c.args) > 0 {
-		return usageError("doctor takes no arguments")
+	checks := doctor.Run
+	switch {
+	case len(c.args) == 1 && c.args[0] == "nat":
+		checks = doctor.NAT
+		if c.options.offline || c.options.inform {
+			return usageError("doctor nat has no options")
+		}
+	case len(c.args) > 0:
+		return usageError("doctor has no such argument: nat, or none")
 	}
 	if c.options.offline && c.options.inform {
 		return usageError("--offline holds no session: leave out one of --offline and --inform")
@@ -34,7 +41,7 @@ func examine(ctx context.Context, c *invocation) error {
 		return err
 	}
 	bad := 0
-	for f := range doctor.Run(ctx, cfg) {
+	for f := range checks(ctx, cfg) {
 		if f.Verdict == doctor.Wrong {
 			bad++
 		}

@@ -80,7 +80,7 @@ func commands() []command {
 		{"watch", "PATH…", "values, and each change of them", watch, nil},
 		{"status", "", "how the agent is doing", status, nil},
 		{"log", "--session [N]", "what the last sessions were about: methods, names, faults, durations", showLog, logFlags},
-		{"doctor", "", "find out why the ACS is not reached, and what to do", examine, doctorFlags},
+		{"doctor", "[nat]", "find out why the ACS is not reached, and what to do; nat: how it could reach us", examine, doctorFlags},
 		{"inform", "[EVENT]", "start a session with the ACS", inform, nil},
 		{"reload", "", "read the configuration file anew", reload, nil},
 		{"completion", "bash", "print a completion script", completion, nil},

@@ -93,6 +93,9 @@ type patient struct {
 	addrs  []netip.AddrPort // of the ACS, or of the proxy
 	way    way              // the connection that is open
 	first  *answer          // to the first GET
+
+	nat  bool     // it, or what our address is, says that there is one
+	ways []string // by which an ACS can ask for a session
 }
 
 // A step is one check. A local one needs nothing but this device.
@@ -123,7 +126,10 @@ var steps = [...]step{
 var aside = map[string]bool{"state": true, "agent": true, "clock": true, "soap": true}
 
 // Run yields the finding of each check as it is made.
-func Run(ctx context.Context, c Config) iter.Seq[Finding] {
+func Run(ctx context.Context, c Config) iter.Seq[Finding] { return run(ctx, c, steps[:]) }
+
+// run makes the checks in order.
+func run(ctx context.Context, c Config, steps []step) iter.Seq[Finding] {
 	return func(yield func(Finding) bool) {
 		p := &patient{Config: c}
 		defer p.close()
