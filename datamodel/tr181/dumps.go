@@ -35,6 +35,16 @@ func (t *linkTable) get(name string) (platform.Link, bool) {
 	return t.all[i], true
 }
 
+// depth is how many links l stands on.
+func (t *linkTable) depth(l platform.Link) (n int) {
+	for ok := true; n < len(t.all); n++ {
+		if l, ok = t.get(l.Parent); !ok {
+			break
+		}
+	}
+	return n
+}
+
 func (m *Model) dumpLinks(ctx context.Context) (*linkTable, error) {
 	return datamodel.Once(ctx, dumpKey{m, "links"},
 		func(t *linkTable) int { return len(t.all) * (int(unsafe.Sizeof(platform.Link{})) + 64) },

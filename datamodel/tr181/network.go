@@ -171,7 +171,7 @@ type linkChange struct {
 
 // stageLink enlists a change of the link called name.
 func (m *Model) stageLink(ctx context.Context, tx *datamodel.Tx, name string, want linkChange) error {
-	l, _, err := m.linkNamed(ctx, name)
+	l, links, err := m.linkNamed(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -183,11 +183,12 @@ func (m *Model) stageLink(ctx context.Context, tx *datamodel.Tx, name string, wa
 		return err
 	}
 	// What two objects say alike of one link is asked for twice, which harms nothing.
+	depth := links.depth(l)
 	if want.mtu != nil && *want.mtu != l.MTU {
-		b.ask(step{do: change{Link: name, MTU: *want.mtu}, undo: change{Link: name, MTU: l.MTU}, path: tx.Path("MaxMTUSize")})
+		b.ask(step{do: change{Link: name, MTU: *want.mtu}, undo: change{Link: name, MTU: l.MTU}, path: tx.Path("MaxMTUSize"), depth: depth})
 	}
 	if want.enable != nil && *want.enable != l.Enabled {
-		b.ask(step{do: change{Link: name, Enabled: want.enable}, undo: change{Link: name, Enabled: &l.Enabled}, path: tx.Path("Enable")})
+		b.ask(step{do: change{Link: name, Enabled: want.enable}, undo: change{Link: name, Enabled: &l.Enabled}, path: tx.Path("Enable"), depth: depth})
 	}
 	return nil
 }

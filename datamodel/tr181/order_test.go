@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gatehouse/datamodel"
+	"gatehouse/platform"
 )
 
 func TestAddressesSwapped(t *testing.T) {
@@ -112,4 +113,19 @@ func TestIPv6AddressTwice(t *testing.T) {
 	p, q := h.add(wan+"IPv6Prefix."), h.add(wan+"IPv6Prefix.")
 	h.set(p, "Enable=true", "Prefix=2001:DB8:7::/64")
 	blames(t, h.trySet(q, "Prefix=2001:db8:7:0::/64", "Enable=true"), datamodel.ErrValue, q+"Prefix")
+}
+
+// A VLAN may stand before the link that it is on, whose MTU bounds its own:
+// both rise to carry PPPoE (RFC 4638).
+func TestVLANBeforeItsLink(t *testing.T) {
+	h := build(t)
+	h.router.EditLink("eth0.7", func(l *platform.Link) {
+		l.Kind, l.Parent, l.VLANID, l.MTU, l.Enabled = platform.LinkVLAN, "eth0", 7, 1500, true
+	})
+	vlan, wan := h.find("Device.IP.Interface.", "Name", "eth0.7"), h.find("Device.IP.Interface.", "Name", "eth0")
+	h.set("", vlan+"MaxMTUSize=1508", wan+"MaxMTUSize=1508")
+	h.want(vlan, "MaxMTUSize=1508")
+	h.want(wan, "MaxMTUSize=1508")
+	h.set("", wan+"MaxMTUSize=1500", vlan+"MaxMTUSize=1500")
+	h.want(vlan, "MaxMTUSize=1500")
 }

@@ -14,6 +14,7 @@ type step struct {
 	do, undo change
 	path     string // of the parameter to blame
 	there    change // the Address or Route that the system has in its place already
+	depth    int    // of a link: how many others it stands on
 }
 
 // settle puts steps into the order in which the system can take them. What is
@@ -41,7 +42,7 @@ func settle(steps []step) []step {
 			out = append(out, s)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b step) int { return cmp.Compare(a.do.rank(), b.do.rank()) })
+	slices.SortStableFunc(out, func(a, b step) int { return cmp.Or(cmp.Compare(a.do.rank(), b.do.rank()), cmp.Compare(a.depth, b.depth)) })
 	return out
 }
 
@@ -62,7 +63,8 @@ func (c change) same(o change) bool {
 
 // rank is the order of changes: what goes makes room, routes before the
 // addresses that lead to their gateways; what comes needs its link and its
-// address first.
+// address first. Of links, those that others stand on come first: a VLAN comes
+// up on a link that is up, and its MTU is bounded by that of the link.
 func (c change) rank() int {
 	switch {
 	case c.Route != nil && c.Delete:
