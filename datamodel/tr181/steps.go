@@ -42,7 +42,9 @@ func settle(steps []step) []step {
 			out = append(out, s)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b step) int { return cmp.Or(cmp.Compare(a.do.rank(), b.do.rank()), cmp.Compare(a.depth, b.depth)) })
+	slices.SortStableFunc(out, func(a, b step) int {
+		return cmp.Or(cmp.Compare(a.do.rank(), b.do.rank()), cmp.Compare(a.depth, b.depth))
+	})
 	return out
 }
 
