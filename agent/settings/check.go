@@ -105,6 +105,8 @@ func (s *setting) canonical(v string) (string, error) {
 		return canonicalLevel(v)
 	case rules:
 		return canonicalRules(v)
+	case oui:
+		v = strings.ToUpper(v) // as TR-069 A.3.3.1 wants it
 	}
 	return v, s.checkShape(v)
 }

@@ -16,7 +16,7 @@ func TestMistakesNameFileAndLine(t *testing.T) {
 		{"config acs\n option compression zip\n", ":2: option compression is not one of Disabled, GZIP, Deflate"},
 		{"config acs\n option cwmp_version 2\n", ":2: option cwmp_version is not one of"},
 		{"config acs\n option url 'https://u:secret@x/'\n", ":2: option url contains a user name"},
-		{"config cpe\n option manufacturer_oui 00aa11\n", ":2: option manufacturer_oui is not 6 hexadecimal digits"},
+		{"config cpe\n option manufacturer_oui 00gg11\n", ":2: option manufacturer_oui is not 6 hexadecimal digits"},
 		{"config cpe\n option enable maybe\n", ":2: option enable is neither 0 nor 1"},
 		{"config cpe\n option path 'a b'\n", ":2: option path is not a path"},
 		{"config cpe\n option interface 'eth0/1'\n", ":2: option interface is not up to 15"},
@@ -100,7 +100,7 @@ config cpe 'cpe'
 	option instance_mode 'InstanceAlias'
 	option session_timeout '60'
 	option manufacturer 'Example'
-	option manufacturer_oui '0011AA'
+	option manufacturer_oui '0011aa'
 	option product_class 'HomeGW'
 	option serial_number '42'
 	option software_version '1.2'
