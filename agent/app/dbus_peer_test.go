@@ -51,7 +51,7 @@ const ofSystem = `<busconfig>
 </busconfig>
 `
 
-func systemBus(t *testing.T) (address string) {
+func systemBus(t *testing.T) (address string, restart func()) {
 	t.Helper()
 	_, err := exec.LookPath("dbus-daemon")
 	peer(t, "dbus-daemon", err)
@@ -71,22 +71,28 @@ func systemBus(t *testing.T) (address string) {
 		t.Fatal(err)
 	}
 	write(t, dir+"/system.conf", fmt.Sprintf(ofSystem, dir, policy))
-	cmd := exec.Command("dbus-daemon", "--config-file="+dir+"/system.conf", "--nofork", "--nopidfile", "--print-address=1")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	var cmd *exec.Cmd
+	stop := func() { cmd.Process.Kill(); cmd.Wait() }
+	start := func() {
+		os.Remove(dir + "/bus")
+		cmd = exec.Command("dbus-daemon", "--config-file="+dir+"/system.conf", "--nofork", "--nopidfile", "--print-address=1")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+			t.Fatal("dbus-daemon does not start: ", err)
+		}
+		if err := os.Chmod(dir+"/bus", 0o777); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		t.Fatal("dbus-daemon does not start: ", err)
-	}
-	if err := os.Chmod(dir+"/bus", 0o777); err != nil {
-		t.Fatal(err)
-	}
-	return "unix:path=" + dir + "/bus"
+	start()
+	t.Cleanup(func() { stop() })
+	return "unix:path=" + dir + "/bus", func() { stop(); start() }
 }
 
 // examples are the vendors of docs/examples: how each is made, and run.
@@ -119,7 +125,7 @@ const vendorUID = 2
 // reads, writes, adds and deletes its objects, through a whole agent and a real
 // bus with the shipped policy, and the vendors need not be root.
 func TestPeerExamples(t *testing.T) {
-	address := systemBus(t)
+	address, restart := systemBus(t)
 	server := acs.New(acs.Options{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -160,6 +166,29 @@ func TestPeerExamples(t *testing.T) {
 			comes(t, agent, led, false)
 		})
 	}
+	t.Run("bus restarts", func(t *testing.T) { busRestarts(t, agent, address, restart) })
+}
+
+// busRestarts: the agent comes back with the bus, and so does a vendor that is
+// started anew.
+func busRestarts(t *testing.T, agent *app.Agent, address string, restart func()) {
+	run := func() *exec.Cmd {
+		cmd := examples["PY"](t, "")
+		cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+address)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd
+	}
+	const led = "Device.X_ACMEPY_Led.1.Enable"
+	first := run()
+	comes(t, agent, led, true)
+	restart()
+	comes(t, agent, led, false)
+	first.Wait() // it ends with the bus
+	second := run()
+	defer func() { second.Process.Kill(); second.Wait() }()
+	comes(t, agent, led, true)
 }
 
 // onBus is a whole agent on real files, a real bus, and a router in memory.
