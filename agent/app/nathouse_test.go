@@ -111,3 +111,11 @@ func (h *natHouse) send(to netip.AddrPort, copies int, pkt []byte) {
 		}
 	}
 }
+
+// setting is a script that sets one parameter.
+func setting(name, typ, value string) acs.Script {
+	return func(c *acs.Conversation) error {
+		_, err := c.SetParameterValues("", acs.P(name, typ, value))
+		return err
+	}
+}

@@ -80,14 +80,6 @@ func account(edit ...acs.Parameter) acs.Script {
 	}
 }
 
-// set is a script that sets one parameter.
-func setting(name, typ, value string) acs.Script {
-	return func(c *acs.Conversation) error {
-		_, err := c.SetParameterValues("", acs.P(name, typ, value))
-		return err
-	}
-}
-
 // bound waits until the agent has bound a resource.
 func (h *xmppHouse) bound() *xmpp.Session {
 	h.t.Helper()
