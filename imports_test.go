@@ -35,6 +35,7 @@ var may = map[string]string{
 	"internal/endpoint":        "internal/digest",
 	"internal/store":           "",
 	"internal/store/storetest": "internal/store",
+	"internal/ubus":            "",
 	"internal/uci":             "",
 
 	"nat":      "internal/endpoint internal/guard",
