@@ -17,8 +17,9 @@ import (
 
 // Reapply puts enabled kept rows back into the system. It is called at start
 // and whenever the network may have changed, and does something only for links
-// that have appeared since the last call or were switched on, and for what it
-// owes: whoever takes an address away by hand does not have it put back.
+// that have appeared since the last call, were switched on or have changed
+// their state, and for what it owes: whoever takes an address away by hand does
+// not have it put back.
 //
 // Each row goes by itself, with no transaction under way. What cannot be put
 // back is owed and tried again by the next call; the error joins what is owed
@@ -44,10 +45,11 @@ func (m *Model) Reapply(ctx context.Context, t *datamodel.Tree) error {
 		if fresh {
 			r.fresh[l.Name] = true
 		}
-		if fresh || l.Enabled && !was.Enabled {
+		// It may have been down and up again between two looks.
+		if fresh || l.Enabled && (!was.Enabled || !l.Changed.Equal(was.Changed)) {
 			r.up[l.Name] = true
 		}
-		now[l.Name] = platform.Link{Index: l.Index, Enabled: l.Enabled}
+		now[l.Name] = platform.Link{Index: l.Index, Enabled: l.Enabled, Changed: l.Changed}
 	}
 	m.seen = now
 	if len(r.up) == 0 && len(m.owed) == 0 {
@@ -63,7 +65,7 @@ func (m *Model) Reapply(ctx context.Context, t *datamodel.Tree) error {
 // reapply is one run of Reapply.
 type reapply struct {
 	m         *Model
-	fresh, up map[string]bool // links that are new, or new or switched on
+	fresh, up map[string]bool // links that are new; or new, switched on or moved
 	owed      map[string]bool // what this run could not put back
 	errs      []error
 }

@@ -119,3 +119,28 @@ func TestUndoKnowsAllTables(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A link goes down and comes back before anybody looks. The kernel has dropped
+// what led by it all the same.
+func TestReapplyAfterAFastFlap(t *testing.T) {
+	h := build(t)
+	wan := h.find("Device.IP.Interface.", "Name", "eth0")
+	r := h.add("Device.Routing.Router.1.IPv4Forwarding.")
+	h.set(r, "Enable=true", "DestIPAddress=172.16.1.0", "DestSubnetMask=255.255.255.0", "Interface="+wan)
+	reapply := func() {
+		t.Helper()
+		if err := h.model.Reapply(t.Context(), h.tree); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reapply()
+	for _, on := range []bool{false, true} {
+		h.router.EditLink("eth0", func(l *platform.Link) { l.Enabled = on })
+	}
+	h.router.RemoveRoutes(func(r platform.Route) bool { return r.Dest == prefix("172.16.1.0/24") })
+	reapply()
+	h.want(r, "Status=Enabled")
+	h.router.RemoveRoutes(func(r platform.Route) bool { return r.Dest == prefix("172.16.1.0/24") })
+	reapply()
+	h.want(r, "Status=Error") // by hand, and the link has not moved since
+}
