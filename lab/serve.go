@@ -52,21 +52,7 @@ func parseServe(args []string, out io.Writer) (serveOptions, error) {
 	fs.IntVar(&o.sessions, "sessions", 0, "end after this `number` of sessions; 0: with ctrl-c or quit")
 	fs.StringVar(&misbehave, "chaos", "", "`NAME[=VALUE],…` in which the ACS misbehaves; help lists them")
 	fs.StringVar(&o.record, "record", "", "`folder` for a file per session, without secrets; see replay")
-	for _, verb := range []string{"names", "get", "set"} {
-		usage := "`path` to " + verb + " in each session; may be repeated"
-		if verb == "set" {
-			usage = "`path=value` to set in each session; may be repeated"
-		}
-		fs.Func(verb, usage, func(s string) error {
-			args := strings.Fields(s)
-			if verb == "set" {
-				args = []string{s} // a value may hold blanks
-			}
-			what, err := newOrder(verb, args)
-			o.each = append(o.each, what)
-			return err
-		})
-	}
+	o.orderFlags(fs)
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -94,6 +80,25 @@ func parseServe(args []string, out io.Writer) (serveOptions, error) {
 		return o, errors.New("--chaos cert=… needs --tls")
 	}
 	return o, o.pickAuth(auth)
+}
+
+// orderFlags adds the options that are orders for each session.
+func (o *serveOptions) orderFlags(fs *flag.FlagSet) {
+	for _, verb := range []string{"names", "get", "set"} {
+		usage := "`path` to " + verb + " in each session; may be repeated"
+		if verb == "set" {
+			usage = "`path=value` to set in each session; may be repeated"
+		}
+		fs.Func(verb, usage, func(s string) error {
+			args := strings.Fields(s)
+			if verb == "set" {
+				args = []string{s} // a value may hold blanks
+			}
+			what, err := newOrder(verb, args)
+			o.each = append(o.each, what)
+			return err
+		})
+	}
 }
 
 // provision gives a device that bootstraps the credentials for connection
