@@ -5,8 +5,10 @@ package cwmp
 // the session (TR-069 3.4.2).
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -93,15 +95,18 @@ func parseCookie(line string) (c cookie, expired, ok bool) {
 
 // header returns the Cookie header for a URL. A cookie whose path does not
 // match goes along too, unless one of the same name does match: an ACS that
-// loses its session is worse than one that gets a cookie too many.
+// loses its session is worse than one that gets a cookie too many. Longer paths
+// come first (RFC 6265 5.4): of two with one name, servers read the first.
 func (j *jar) header(u *url.URL) string {
 	host, path := strings.ToLower(u.Hostname()), u.EscapedPath()
 	if path == "" {
 		path = "/"
 	}
+	list := slices.Clone(j.list)
+	slices.SortStableFunc(list, func(a, b cookie) int { return cmp.Compare(len(b.path), len(a.path)) })
 	var parts []string
-	for i := range j.list {
-		c := &j.list[i]
+	for i := range list {
+		c := &list[i]
 		if c.host == host && (pathMatch(path, c.path) || !j.better(host, path, c.name)) {
 			parts = append(parts, c.name+"="+c.value)
 		}

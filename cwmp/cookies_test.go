@@ -23,7 +23,7 @@ func TestCookies(t *testing.T) {
 		"prefix_path":               {[]string{"a=1; path=/acs"}, "", "a=1"},
 		"other_path_goes_along":     {[]string{"a=1; Path=/login"}, "", "a=1"},
 		"better_path_wins":          {[]string{"a=1; Path=/login", "a=2; Path=/acs"}, "", "a=2"},
-		"two_paths_match":           {[]string{"a=1; Path=/", "a=2; Path=/acs"}, "", "a=1; a=2"},
+		"longer_path_first":         {[]string{"a=1; Path=/", "b=1", "a=2; Path=/acs"}, "", "a=2; a=1; b=1"},
 		"two":                       {[]string{"a=1", "b=2"}, "", "a=1; b=2"},
 		"replaced":                  {[]string{"a=1", "b=2", "a=3"}, "", "a=3; b=2"},
 		"odd_case_attributes":       {[]string{"a=1; PATH=/acs; hTTPonly; SECURE; Version=1; SameSite=Strict"}, "", "a=1"},
