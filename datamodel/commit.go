@@ -165,16 +165,18 @@ func (tx *Tx) commit(ctx context.Context) (deferred bool, err error) {
 }
 
 // unjournal rolls back at once, and clears the journal only when that went
-// well: else Recover tries again at the next start. Commit's own rollback then
+// well: else the next transaction tries again, or the next start. Commit's own rollback then
 // finds nothing left to do.
 func (tx *Tx) unjournal(ctx context.Context, journalled bool, err error) error {
 	if also := tx.rollback(ctx); also != nil {
 		tx.t.o.Log.Error("rolling back failed", "err", also, "after", err)
+		tx.t.owed = tx.t.owed || journalled
 		return err
 	}
 	if journalled {
 		if also := tx.t.clearJournal(); also != nil {
 			tx.t.o.Log.Error("the journal cannot be cleared", "err", also)
+			tx.t.owed = true
 		}
 	}
 	return err

@@ -24,12 +24,18 @@ type Durable interface {
 	Undo() (name string, data []byte)
 }
 
+var errOwed = errors.New("an earlier change is half done and could not be undone yet")
+
 type atomicDurable interface{ Atomic() bool }
 
 // journal writes how to undo what is about to be committed.
 func (tx *Tx) journal() (written bool, err error) {
 	if tx.t.o.Journal == nil {
 		return false, nil
+	}
+	durable := func(j joined) bool { _, ok := j.p.(Durable); return ok }
+	if tx.t.owed && slices.ContainsFunc(tx.join, durable) {
+		return false, errOwed // the undo would take this with it, one day
 	}
 	if len(tx.join) == 1 {
 		if a, ok := tx.join[0].p.(atomicDurable); ok && a.Atomic() {
@@ -69,12 +75,34 @@ func (t *Tree) clearJournal() error {
 
 // Recover undoes the transaction that a crash left half done, if there is one,
 // the last participant first. It is called once, at start, before anything is
-// read. A record that nobody in undo knows is logged and dropped; when an undo
-// fails the journal stays for the next start.
+// read. A record that nobody in undo knows is logged and dropped.
+//
+// An undo that fails (the disk has gone read-only) is logged and owed, for a
+// device that does not start at all is out of everybody's reach: the journal
+// stays, each transaction tries again before it begins, and one that would
+// change what can be undone is refused until then.
 func (t *Tree) Recover(ctx context.Context, undo map[string]func(ctx context.Context, data []byte) error) error {
 	if t.o.Journal == nil {
 		return nil
 	}
+	t.write <- struct{}{}
+	defer func() { <-t.write }()
+	t.undo = undo
+	return t.undoJournal(ctx)
+}
+
+// undoOwed tries again what could not be undone. Its caller holds t.write.
+func (t *Tree) undoOwed(ctx context.Context) {
+	if !t.owed || t.undo == nil {
+		return
+	}
+	if err := t.undoJournal(ctx); err != nil {
+		t.o.Log.Error("the journal cannot be read", "err", err)
+	}
+}
+
+func (t *Tree) undoJournal(ctx context.Context) error {
+	t.owed = false
 	text, err := t.o.Journal.Load()
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {
 		return nil
@@ -82,11 +110,10 @@ func (t *Tree) Recover(ctx context.Context, undo map[string]func(ctx context.Con
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	var errs []error
 	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 	for _, line := range slices.Backward(lines) {
 		name, data, err := parseRecord(line)
-		f := undo[name]
+		f := t.undo[name]
 		switch {
 		case err != nil:
 			t.o.Log.Error("the journal has a line that cannot be read", "err", err)
@@ -95,14 +122,19 @@ func (t *Tree) Recover(ctx context.Context, undo map[string]func(ctx context.Con
 		default:
 			t.o.Log.Warn("undoing what was left half done", "name", name)
 			if err := f(ctx, data); err != nil {
-				errs = append(errs, fmt.Errorf("undo %s: %w", name, err))
+				t.o.Log.Error("what was left half done cannot be undone", "name", name, "err", err)
+				t.owed = true
 			}
 		}
 	}
-	if errs != nil {
-		return errors.Join(errs...)
+	if t.owed {
+		return nil
 	}
-	return t.clearJournal()
+	if err := t.clearJournal(); err != nil {
+		t.o.Log.Error("the journal cannot be cleared", "err", err)
+		t.owed = true
+	}
+	return nil
 }
 
 // parseRecord reads a name and its data. The data ends in "=" more than base64

@@ -38,8 +38,34 @@ func TestJournal(t *testing.T) {
 	}
 	r.journal.data = []byte("nobody AAAA==\nbatch !\nbatch =\n")
 	undo["batch"] = func(context.Context, []byte) error { return errors.New("no") }
-	if err := again.Recover(t.Context(), undo); err == nil || len(r.journal.data) == 0 {
-		t.Error("an undo that failed is not tried again")
+	if err := again.Recover(t.Context(), undo); err != nil || len(r.journal.data) == 0 {
+		t.Errorf("an undo that fails stops the start (%v), or is forgotten", err)
+	}
+}
+
+// What could not be undone is not overwritten by the next transaction, which
+// tries again first. A device whose disk has gone read-only starts all the same.
+func TestJournalIsOwed(t *testing.T) {
+	r := newRouter()
+	r.journal.some, r.journal.data = true, []byte("batch aG93=\n")
+	tree := r.tree(t)
+	disk := errors.New("read-only file system")
+	undone := 0
+	undo := map[string]func(context.Context, []byte) error{"batch": func(context.Context, []byte) error {
+		if disk == nil {
+			undone++
+		}
+		return disk
+	}}
+	if err := tree.Recover(t.Context(), undo); err != nil {
+		t.Fatalf("the agent does not start: %v", err)
+	}
+	if err := set(t, tree, "Device.Box.Name", "x"); !errors.Is(err, errOwed) || string(r.journal.data) != "batch aG93=\n" {
+		t.Errorf("%v; the journal holds %q", err, r.journal.data)
+	}
+	disk = nil
+	if err := set(t, tree, "Device.Box.Name", "x"); err != nil || undone != 1 || len(r.journal.data) != 0 {
+		t.Errorf("%v; undone %d times, the journal holds %q", err, undone, r.journal.data)
 	}
 }
 

@@ -36,6 +36,10 @@ type Tree struct {
 	adding  sync.Mutex
 	numbers *numbers
 	write   chan struct{} // capacity 1: held for a whole transaction
+
+	// Of the journal; they belong to who holds write.
+	undo map[string]func(ctx context.Context, data []byte) error
+	owed bool // it holds what could not be undone
 }
 
 // New returns an empty tree. It reads the numbers given so far, and fails when

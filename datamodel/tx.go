@@ -87,6 +87,7 @@ func (t *Tree) Begin(ctx context.Context) (*Tx, error) {
 	}
 	select {
 	case t.write <- struct{}{}:
+		t.undoOwed(context.WithValue(ctx, txKey{}, t))
 		return &Tx{t: t, root: t.schema.Load(), edits: make(map[editKey]*edit), by: make(map[any]Participant)}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
