@@ -197,7 +197,8 @@ func (a *Agent) start(ctx context.Context) error {
 	var err error
 	a.settings, err = settings.Open(settings.Options{
 		Config: a.cfg.ConfigFile, Factory: a.cfg.FactoryFile,
-		State: a.state.File("settings", 1), Log: a.log.With("component", "settings"),
+		State: a.state.File("settings", 1), Good: a.state.File("configuration", 1),
+		Log: a.log.With("component", "settings"),
 	})
 	if err != nil {
 		return err
@@ -244,6 +245,7 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 		a.log.Error("safe mode: the agent ended badly three times within ten minutes of its start")
 	}
 	a.extras = nil // of a start in safe mode
+	a.withUBus()   // at every start
 	var stun tr181.NAT
 	var xmpp tr181.XMPP
 	var lightweight bool

@@ -9,8 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 
+	"gatehouse/internal/store"
 	"gatehouse/internal/uci"
 )
 
@@ -52,8 +55,47 @@ func (s *Settings) readFiles() error {
 	s.lower[Factory], s.lower[File] = factory.values, file.values
 	if file.exists { // a file that is not there has said nothing, so nothing was taken back
 		s.hearFile(file.values)
+		s.keepGood(file.values)
 	}
 	return nil
+}
+
+// keepGood keeps what a file without mistakes says.
+func (s *Settings) keepGood(values map[string]string) {
+	if s.o.Good == nil {
+		return
+	}
+	var text []byte
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		text = store.AppendLine(text, name, values[name])
+	}
+	if err := s.o.Good.Save(text); err != nil {
+		s.log.Warn("a mistake in the configuration would keep the next start from coming up", "err", err)
+	}
+}
+
+// lastGood is what the file last said without a mistake. What has become wrong
+// since, by an update of the agent, is left out.
+func (s *Settings) lastGood() (values map[string]string, ok bool) {
+	if s.o.Good == nil {
+		return nil, false
+	}
+	text, err := s.o.Good.Load()
+	if err != nil {
+		return nil, false
+	}
+	values = map[string]string{}
+	for f, err := range store.Lines(text) {
+		if err != nil || len(f) != 2 {
+			continue
+		}
+		if i, known := s.index[f[0]]; known {
+			if v, err := table[i].canonical(f[1]); err == nil {
+				values[f[0]] = v
+			}
+		}
+	}
+	return values, true
 }
 
 // readFile reads one file and returns what is right in it and every mistake.

@@ -55,7 +55,11 @@ type Options struct {
 	Config  string      // the administrator's file; missing is empty; "": none
 	Factory string      // the image's file; missing is empty; "": none
 	State   *store.File // what is written; nil: nothing can be written
-	Log     *slog.Logger
+	// Good keeps what the administrator's file said when it last had no mistake.
+	// At a start it stands in for one that has: a router in the field must not
+	// lose its ACS over a typo. nil, or nothing in it yet: Open fails.
+	Good *store.File
+	Log  *slog.Logger
 }
 
 // Settings are the resolved settings. Its methods may be called from any
@@ -81,7 +85,8 @@ type view [len(table)]struct {
 }
 
 // Open reads the files and the state. A mistake in the administrator's file is
-// an error that names file and line, every one of them; unknown options and
+// an error that names file and line, every one of them, unless there is an
+// earlier content to go by (Options.Good); unknown options and
 // sections are only warned about. Mistakes in the factory file and in the state
 // are logged, and what they concern is left out, because on a device in the
 // field nobody is there to correct them.
@@ -99,7 +104,13 @@ func Open(o Options) (*Settings, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.readFiles(); err != nil {
-		return nil, err
+		last, ok := s.lastGood()
+		if !ok {
+			return nil, err
+		}
+		s.log.Error("the configuration has mistakes: what it said before them counts", "err", err)
+		factory, _ := s.readFile(s.o.Factory)
+		s.lower[Factory], s.lower[File] = factory.values, last
 	}
 	s.resolve()
 	return s, nil
