@@ -48,11 +48,12 @@ var may = map[string]string{
 	"agent/api":      "datamodel agent/core agent/notify",
 	"agent/control":  "agent/api",
 	"agent/bus":      "agent/api datamodel",
+	"agent/ubus":     "agent/api agent/core internal/ubus",
 
 	"docs/examples/go": "",
 	"agent/metrics":    "agent/api",
 	"agent/app": "platform datamodel datamodel/tr181 cwmp cwmp/connreq internal/endpoint internal/guard internal/store" +
-		" agent/api agent/bus agent/control agent/core agent/metrics agent/notify agent/rpc agent/settings nat nat/xmpp",
+		" agent/api agent/bus agent/control agent/core agent/metrics agent/notify agent/rpc agent/settings agent/ubus internal/ubus nat nat/xmpp",
 	"agent/doctor": "agent/api agent/settings internal/digest internal/endpoint platform",
 	"agent":        "agent/api agent/app agent/control agent/doctor platform platform/linux",
 }

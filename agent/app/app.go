@@ -252,7 +252,7 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 	if !a.safe {
 		stun, xmpp, lightweight = a.withSTUN(), a.withXMPP(), a.withLightweight()
 	}
-	a.model = tr181.New(p, tr181.Agent{
+	ours := tr181.Agent{
 		NAT:      stun,
 		XMPP:     xmpp,
 		Settings: a.settings,
@@ -263,7 +263,8 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 		Start:    time.Now(),
 
 		Lightweight: lightweight,
-	})
+	}
+	a.model = tr181.New(p, ours)
 	a.tree, err = datamodel.New(datamodel.Options{
 		Numbers: a.state.File("instances", 1),
 		Journal: a.state.File("journal", 1),
@@ -272,7 +273,8 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	undo := maps.Clone(a.model.Undo())
+	// Safe mode leaves objects out, but not what a crash left half done in them.
+	undo := maps.Clone(tr181.New(a.cfg.Platform, ours).Undo())
 	undo[settings.UndoName] = a.settings.Recover
 	if err := a.tree.Recover(ctx, undo); err != nil {
 		return err
