@@ -26,6 +26,7 @@ type rig struct {
 	agent    *app.Agent
 	accepted chan time.Time // when the ACS got a connection
 	end      func()
+	edit     func(*app.Config) // last word on the agent's configuration; may be nil
 }
 
 // spy tells when connections arrive.
@@ -46,7 +47,7 @@ func (l spy) Accept() (net.Conn, error) {
 }
 
 // setup starts an ACS; the agent is started by start.
-func setup(b *testing.B, o acs.Options) *rig {
+func setup(b *testing.B, o acs.Options, edit ...func(*app.Config)) *rig {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -55,6 +56,9 @@ func setup(b *testing.B, o acs.Options) *rig {
 	r := &rig{acs: acs.New(o), accepted: make(chan time.Time, 100)}
 	go r.acs.Serve(spy{l, r.accepted})
 	b.Cleanup(func() { r.acs.Close() })
+	for _, f := range edit {
+		r.edit = f
+	}
 	r.start(b, b.TempDir(), l.Addr().String())
 	b.Cleanup(func() { r.end() })
 	return r
@@ -75,13 +79,15 @@ func (r *rig) start(b *testing.B, dir, addr string) {
 		"\toption port '"+strconv.Itoa(port)+"'\n")
 	ready, done := make(chan *app.Agent, 1), make(chan error, 1)
 	ctx, stop := context.WithCancel(context.Background())
-	go func() {
-		done <- app.Run(ctx, app.Config{
-			Platform: fake.New().Platform(), Version: "1.2.3", ConfigFile: conf,
-			State: filepath.Join(dir, "state"), Run: filepath.Join(dir, "run"),
-			Ready: func(a *app.Agent) { ready <- a },
-		})
-	}()
+	cfg := app.Config{
+		Platform: fake.New().Platform(), Version: "1.2.3", ConfigFile: conf,
+		State: filepath.Join(dir, "state"), Run: filepath.Join(dir, "run"),
+		Ready: func(a *app.Agent) { ready <- a },
+	}
+	if r.edit != nil {
+		r.edit(&cfg)
+	}
+	go func() { done <- app.Run(ctx, cfg) }()
 	select {
 	case r.agent = <-ready:
 	case err := <-done:
