@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"iter"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -132,6 +133,12 @@ func build(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	if _, err := h.tree.Add(model.Objects()...); err != nil {
+		t.Fatal(err)
+	}
+	// As the agent does at its start: what cannot be undone at once is owed.
+	undo := maps.Clone(model.Undo())
+	undo[settings.UndoName] = h.settings.Recover
+	if err := h.tree.Recover(t.Context(), undo); err != nil {
 		t.Fatal(err)
 	}
 	h.startNotify()
