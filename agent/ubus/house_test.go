@@ -92,7 +92,6 @@ type house struct {
 	*testing.T
 	net    *pipe.Network
 	daemon *ubusd.Daemon
-	users  map[string]ubusd.User // by the address that a client dials from
 	router *fake.Router
 	core   *heart
 	api    *api.Service

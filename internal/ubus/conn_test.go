@@ -111,7 +111,7 @@ func TestPublishAndCall(t *testing.T) {
 			t.Error(got)
 		}
 		// From one client of ours to another.
-		reply, err := h.client().Call(t.Context(), "echo", "echo", ubus.Table{{Name: "n", Value: 1 << 40}})
+		reply, err := h.client().Call(t.Context(), "echo", "echo", ubus.Table{{Name: "n", Value: int64(1 << 40)}})
 		if n, _ := reply.Get("n"); err != nil || n != int64(1<<40) {
 			t.Errorf("%v %v", reply, err)
 		}

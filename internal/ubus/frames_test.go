@@ -156,7 +156,7 @@ func TestClientByteForByte(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	payload := Table{{"action", "ifup"}, {"interface", "wan"}, {"n", 7}, {"big", 4294967296}, {"neg", -5}, {"ok", true},
+	payload := Table{{"action", "ifup"}, {"interface", "wan"}, {"n", 7}, {"big", int64(4294967296)}, {"neg", -5}, {"ok", true},
 		{"list", Array{"a", 1, Table{{"k", "v"}}}}}
 	t.Run("listen", func(t *testing.T) {
 		heard := make(chan Event, 1)
