@@ -268,6 +268,24 @@ func TestWatch(t *testing.T) {
 		if out, code := h.ubus(asRoot, "call", "gatehouse", "unwatch", id); code == 0 {
 			t.Error(out)
 		}
+		sub.Close()
+		<-done
+		synctest.Wait()
+		if out, code := h.ubus(asRoot, "call", "gatehouse", "watch", args); code == 0 {
+			t.Error("a watch without a subscriber: ", out)
+		}
+	})
+}
+
+// TestTooManyWatches: 32, of all callers.
+func TestTooManyWatches(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		sub, err := ubusd.Subscribe(h.dial(asRoot), "gatehouse")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sub.Close()
+		synctest.Wait()
 		all := h.call("get", `{"path":"Device.IP."}`)["values"].(map[string]any)
 		names, busy := slices.Sorted(maps.Keys(all)), ""
 		for i, name := range names[:33] {
@@ -277,12 +295,6 @@ func TestWatch(t *testing.T) {
 		}
 		if !strings.HasPrefix(busy, "32{") || !strings.Contains(busy, `"Busy"`) {
 			t.Error("not 32 watches: ", busy)
-		}
-		sub.Close()
-		<-done
-		synctest.Wait()
-		if out, code := h.ubus(asRoot, "call", "gatehouse", "watch", args); code == 0 {
-			t.Error("a watch without a subscriber: ", out)
 		}
 	})
 }

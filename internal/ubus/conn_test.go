@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -361,6 +362,35 @@ func TestKeepCounts(t *testing.T) {
 	})
 }
 
+// TestKeepSilence: a daemon that greets and then says nothing is left, and
+// tried again.
+func TestKeepSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var greeted atomic.Int32
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		ubus.Keep(ctx, ubus.Config{
+			Dial: func(context.Context, string, string) (net.Conn, error) {
+				ours, theirs := net.Pipe()
+				go func() {
+					theirs.Write(wire(0, 0, 99))
+					read(theirs)
+					read(theirs) // until we have gone
+					theirs.Close()
+					greeted.Add(1)
+				}()
+				return ours, nil
+			},
+			Wait: func(context.Context, string) ubus.Waiter { return ubus.Timed{} },
+			Up:   func(ctx context.Context, c *ubus.Conn) error { _, err := c.Publish(ctx, echo("echo")); return err },
+		})
+		synctest.Wait()
+		if n := greeted.Load(); n < 10 || n > 30 {
+			t.Errorf("tried %d times in an hour", n)
+		}
+	})
+}
+
 // TestKeepByInotify: on a real file system no time passes: the socket tells.
 func TestKeepByInotify(t *testing.T) {
 	dir, err := os.MkdirTemp("", "gh-ubus")
@@ -376,8 +406,9 @@ func TestKeepByInotify(t *testing.T) {
 		defer close(done)
 		ubus.Keep(ctx, ubus.Config{Path: path,
 			Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+				c, err := new(net.Dialer).DialContext(ctx, network, address)
 				tries <- struct{}{}
-				return new(net.Dialer).DialContext(ctx, network, address)
+				return c, err
 			},
 			Up: func(context.Context, *ubus.Conn) error { up <- struct{}{}; return nil },
 		})

@@ -43,6 +43,7 @@ const (
 	firstPause = time.Second
 	lastPause  = 5 * time.Minute
 	steady     = time.Minute
+	upWithin   = 30 * time.Second // for Up: a daemon may greet, and then be silent
 )
 
 // Keep serves a connection to the daemon, and waits for the daemon while there
@@ -114,7 +115,10 @@ func (cfg *Config) once(ctx context.Context) (up bool, err error) {
 	defer cancel()
 	served := make(chan error, 1)
 	go func() { served <- c.Serve(ctx) }()
-	if err := cfg.Up(ctx, c); err != nil {
+	patience := time.AfterFunc(upWithin, cancel)
+	err = cfg.Up(ctx, c)
+	patience.Stop()
+	if err != nil {
 		cancel()
 		return false, errors.Join(err, <-served)
 	}
