@@ -22,11 +22,11 @@ import (
 func namespace(t *testing.T) *os.File {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("needs root: it makes a network namespace")
+		lacking(t, "needs root: it makes a network namespace")
 	}
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Skipf("no network namespace here: %v", err)
+		lacking(t, "no network namespace here: %v", err)
 	}
 	ns, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
@@ -35,7 +35,7 @@ func namespace(t *testing.T) *os.File {
 	t.Cleanup(func() { ns.Close() })
 	pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "wan0"}, PeerName: "isp0"}
 	if err := netlink.LinkAdd(pair); err != nil {
-		t.Skipf("no veth pair here: %v", err)
+		lacking(t, "no veth pair here: %v", err)
 	}
 	for _, name := range []string{"lo", "wan0", "isp0"} {
 		l, err := netlink.LinkByName(name)
@@ -73,7 +73,7 @@ func TestLinux(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p.Network == nil {
-		t.Skip("the network cannot be written: no CAP_NET_ADMIN")
+		lacking(t, "the network cannot be written: no CAP_NET_ADMIN")
 	}
 	h := build(t)
 	h.platform = p
@@ -138,4 +138,13 @@ func TestThisMachine(t *testing.T) {
 	}
 	lo := h.find("Device.IP.Interface.", "Name", "lo")
 	h.want(lo, "Type=Loopback", "Loopback=true")
+}
+
+// lacking skips the test, or fails it where nothing may be lacking.
+func lacking(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("GATEHOUSE_PEERS") == "must" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
 }

@@ -17,9 +17,15 @@ func TestSchema(t *testing.T) {
 		spec = filepath.Join("../..", spec)
 	}
 	schema := filepath.Join(spec, "xsd", "all-1-2.xsd")
+	if _, err := os.Stat(schema); err != nil {
+		t.Skip("the schemas are not at hand:", err)
+	}
 	lint, err := exec.LookPath("xmllint")
-	if _, missing := os.Stat(schema); missing != nil || err != nil {
-		t.Skip("no xmllint, or no schemas in SPEC")
+	if err != nil {
+		if os.Getenv("GATEHOUSE_PEERS") == "must" {
+			t.Fatal("xmllint is missing")
+		}
+		t.Skip("needs xmllint: make check-peers installs it")
 	}
 	notification, access := 2, []string{"Subscriber"}
 	h := header{namespace: nsCWMP + "2", id: "1"}
