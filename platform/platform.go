@@ -36,6 +36,18 @@ type Platform struct {
 	Network   Network
 	Power     Power
 	Events    Events
+
+	// What the platform keeps in configuration of its own.
+	Config     Config // nil: none of the tables below is there
+	WiFi       WiFi
+	Interfaces Interfaces
+	DHCP       DHCP
+	NAT        NAT
+	Routing    Table[StaticRoute]
+	Timing     Table[TimeConfig]
+	Naming     Table[DNSConfig]
+	Forwards   Table[DNSForward]
+	Users      Table[User]
 }
 
 // ErrGone says that the row asked for is no longer there.
@@ -358,6 +370,12 @@ const (
 	HostnameChanged
 	ClockStepped // the wall clock was set
 	Resync       // events may have been missed: look at everything
+
+	ConfigChanged // of the package that Key names ("wireless"), by somebody else
+	WiFiChanged   // a radio or a network went up or down
+	StationChanged
+	LeaseChanged
+	InterfaceChanged // a logical interface went up or down
 )
 
 // An Event is a hint to look again: it carries no values. Key narrows it to
