@@ -136,6 +136,9 @@ func New(p platform.Platform, a Agent) *Model {
 		m.links = keep(m, "links", linkSettingParams, linkSetting{})
 		m.undo[undoNetwork] = m.undoNetwork
 	}
+	if p.Config != nil {
+		m.undo[undoConfig] = m.undoConfig
+	}
 	add := func(have bool, objs ...func() datamodel.Object) {
 		for _, o := range objs {
 			if have {

@@ -61,6 +61,10 @@ type Router struct {
 	boots           int
 	reboots, resets int
 	onReboot        func(factoryReset bool)
+
+	config config
+	fresh  int // keys that were given to new rows
+	tables platform.Platform
 }
 
 type state struct {
@@ -94,7 +98,10 @@ func New() *Router {
 		boot:     time.Now().Add(-90 * time.Second),
 		boots:    1,
 		state:    home(),
+		config: config{committed: store{}, reloads: map[string]int{}, failed: map[string]error{},
+			upstream: map[string]bool{"network": true}, onReload: map[string]func(){}},
 	}
+	r.homeTables()
 	r.settle()
 	return r
 }
@@ -102,11 +109,17 @@ func New() *Router {
 // Platform returns all the roles. The caller may set some to nil.
 func (r *Router) Platform() platform.Platform {
 	b := backend{r}
-	return platform.Platform{
-		Name: "fake", Identity: b, System: b, TCP: b, Processes: b, Sensors: b, Logs: b, Links: b,
-		Addresses: b, Routes: b, Neighbors: b, IPv6: b, Resolver: b, Clock: b,
-		Network: b, Power: b, Events: b,
-	}
+	p := r.tables
+	p.Name, p.Identity, p.System, p.TCP, p.Processes, p.Sensors, p.Logs = "fake", b, b, b, b, b, b
+	p.Links, p.Addresses, p.Routes, p.Neighbors, p.IPv6, p.Resolver, p.Clock = b, b, b, b, b, b, b
+	p.Network, p.Power, p.Events = b, b, b
+	p.Config = configuration{r}
+	return p
+}
+
+// homeTables fills the configuration of a home router: one method for each
+// area, which sets its part of r.tables.
+func (r *Router) homeTables() {
 }
 
 // FailRead lets a source be unavailable because of err, until nil is given.

@@ -1,0 +1,127 @@
+// Rows that the platform keeps in configuration of its own, as a participant
+// of a transaction: one batch for all of them, blamed on parameters, undone
+// after a crash, and services reloaded once after the session.
+
+package tr181
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"gatehouse/datamodel"
+	"gatehouse/platform"
+)
+
+// undoConfig names the configuration's entries in the journal; reload is the
+// action that is left for after the session, its argument a service.
+const (
+	undoConfig = "config"
+	reload     = "reload"
+)
+
+// configBatch is a batch of the platform's configuration as a participant.
+type configBatch struct {
+	platform.ConfigBatch
+	m     *Model
+	tx    *datamodel.Tx
+	blame map[int]string // item: path of the parameter
+}
+
+// config returns the batch of the transaction.
+func (m *Model) config(ctx context.Context, tx *datamodel.Tx) (*configBatch, error) {
+	return datamodel.Enlist(tx, undoConfig, func() (*configBatch, error) {
+		b, err := m.p.Config.Begin(ctx)
+		if err != nil {
+			return nil, lacking(err)
+		}
+		return &configBatch{b, m, tx, map[int]string{}}, nil
+	})
+}
+
+// putRow asks the platform to keep row under key, which it creates when there
+// is none. blame names the parameter that a refusal is laid on.
+func putRow[T any](ctx context.Context, m *Model, tx *datamodel.Tx, t platform.Table[T], key string, row T, blame string) error {
+	b, err := m.config(ctx, tx)
+	if err != nil {
+		return err
+	}
+	b.blame[t.Put(b.ConfigBatch, key, row)] = tx.Path(blame)
+	return nil
+}
+
+// deleteRow asks the platform to take a row out.
+func deleteRow[T any](ctx context.Context, m *Model, tx *datamodel.Tx, t platform.Table[T], key string) error {
+	b, err := m.config(ctx, tx)
+	if err != nil {
+		return err
+	}
+	b.blame[t.Delete(b.ConfigBatch, key)] = tx.Path("")
+	return nil
+}
+
+// configured reads a table of the platform, once per request.
+func configured[T any](ctx context.Context, m *Model, what string, t platform.Table[T]) ([]platform.Entry[T], error) {
+	return dumpRows(ctx, dumpKey{m, what}, func(ctx context.Context) iter.Seq2[platform.Entry[T], error] { return t.Rows(ctx) })
+}
+
+// Prepare asks the platform whether it could, and leaves word which services
+// have to be reloaded after the session.
+func (b *configBatch) Prepare(ctx context.Context) error {
+	if err := b.ConfigBatch.Prepare(ctx); err != nil {
+		return b.blamed(err)
+	}
+	for _, s := range b.Reloads() {
+		b.tx.After(reload+" "+s, func(ctx context.Context) error { return b.m.p.Config.Reload(ctx, []string{s}) })
+	}
+	return nil
+}
+
+// Commit writes the configuration. It takes effect with the reload.
+func (b *configBatch) Commit(ctx context.Context) (deferred bool, err error) {
+	deferred, err = b.ConfigBatch.Commit(ctx)
+	return deferred, b.blamed(err)
+}
+
+// Undo is what the journal keeps.
+func (b *configBatch) Undo() (name string, data []byte) { return undoConfig, b.ConfigBatch.Undo() }
+
+// Uplink says whether taking the changes up interrupts the way to the ACS.
+func (b *configBatch) Uplink() bool {
+	for _, w := range b.Writes() {
+		if w.Uplink {
+			return true
+		}
+	}
+	return false
+}
+
+// blamed turns the blame of an item into the blame of a parameter.
+func (b *configBatch) blamed(err error) error {
+	var item *platform.ItemError
+	if !errors.As(err, &item) {
+		return lacking(err)
+	}
+	reason := item.Err
+	var un *datamodel.Unavailable
+	switch lacked := lacking(item.Err); {
+	case errors.As(lacked, &un):
+		reason = lacked
+	case errors.Is(item.Err, platform.ErrUnsupported), errors.Is(item.Err, platform.ErrGone):
+		reason = fmt.Errorf("%w: %v", datamodel.ErrDenied, item.Err)
+	default:
+		reason = fmt.Errorf("%w: %w", datamodel.ErrValue, item.Err)
+	}
+	return &datamodel.ParamError{Path: b.blame[item.Item], Err: reason}
+}
+
+// undoConfig takes back what a crash left half done, and has the services take
+// up what there was before.
+func (m *Model) undoConfig(ctx context.Context, data []byte) error {
+	services, err := m.p.Config.Undo(ctx, data)
+	if err != nil || len(services) == 0 {
+		return err
+	}
+	return m.p.Config.Reload(ctx, services)
+}
