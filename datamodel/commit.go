@@ -12,16 +12,22 @@ import (
 	"strings"
 )
 
-// An Action is what is left to do after the session: reload a service.
-type Action struct {
-	Name string
-	Run  func(context.Context) error
-}
+// An Action is what is left to do after the session, and with what: "reload",
+// "network".
+type Action struct{ Name, Arg string }
 
 // A Result is what Commit leaves behind.
 type Result struct {
-	Deferred bool     // committed, but not yet in effect (Status 1)
-	After    []Action // one for each name, in the order in which they were asked for
+	Deferred bool     // committed, but not yet in effect (Status 1): so says a participant, or something is left to do
+	After    []Action // each once, in the order in which they were asked for
+}
+
+// A Commitment is what a transaction is about to do: everybody is prepared, and
+// nobody has committed.
+type Commitment struct {
+	After  []Action
+	Undo   []byte // how to take it back later, for [Tree.Undo]; nil: nothing can be
+	Uplink bool   // it may change the way out; so does what does not say otherwise
 }
 
 // DryRun checks, stages and prepares, then aborts.
@@ -53,7 +59,7 @@ func (tx *Tx) Commit(ctx context.Context) (Result, error) {
 		return Result{}, tx.undo(ctx, err)
 	}
 	tx.join = nil // nothing is left to roll back
-	return Result{Deferred: deferred, After: tx.after}, nil
+	return Result{Deferred: deferred || len(tx.after) > 0, After: tx.after}, nil
 }
 
 // undo rolls everybody back, and keeps err the error it was.
@@ -139,6 +145,11 @@ func (tx *Tx) commit(ctx context.Context) (deferred bool, err error) {
 	if err := tx.t.Sync(); err != nil {
 		return false, err
 	}
+	settled, err := tx.announce()
+	if err != nil {
+		return false, err
+	}
+	defer func() { settled(err == nil, tx.after) }()
 	journalled, err := tx.journal()
 	if err != nil {
 		return false, err

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -28,6 +29,37 @@ var errOwed = errors.New("an earlier change is half done and could not be undone
 
 type atomicDurable interface{ Atomic() bool }
 
+// An uplinker says whether its change concerns the way out.
+type uplinker interface{ Uplink() bool }
+
+// announce tells Options.Committing what is about to be committed.
+func (tx *Tx) announce() (settled func(committed bool, after []Action), err error) {
+	if tx.t.o.Committing == nil {
+		return func(bool, []Action) {}, nil
+	}
+	c := Commitment{After: slices.Clone(tx.after), Undo: tx.records()}
+	for _, j := range tx.join {
+		if _, ok := j.p.(Durable); ok {
+			u, ok := j.p.(uplinker)
+			c.Uplink = c.Uplink || !ok || u.Uplink()
+		}
+	}
+	return tx.t.o.Committing(c)
+}
+
+// records renders how to undo what is about to be committed, as Recover and
+// Undo read it.
+func (tx *Tx) records() (b []byte) {
+	for _, j := range tx.join {
+		if d, ok := j.p.(Durable); ok {
+			name, data := d.Undo()
+			b = append(appendWord(b, name), ' ')
+			b = append(base64.StdEncoding.AppendEncode(b, data), "=\n"...)
+		}
+	}
+	return b
+}
+
 // journal writes how to undo what is about to be committed.
 func (tx *Tx) journal() (written bool, err error) {
 	if tx.t.o.Journal == nil {
@@ -42,14 +74,7 @@ func (tx *Tx) journal() (written bool, err error) {
 			return false, nil
 		}
 	}
-	var b []byte
-	for _, j := range tx.join {
-		if d, ok := j.p.(Durable); ok {
-			name, data := d.Undo()
-			b = append(appendWord(b, name), ' ')
-			b = append(base64.StdEncoding.AppendEncode(b, data), "=\n"...)
-		}
-	}
+	b := tx.records()
 	if len(b) == 0 {
 		return false, nil
 	}
@@ -110,29 +135,64 @@ func (t *Tree) undoJournal(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-	for _, line := range slices.Backward(lines) {
-		name, data, err := parseRecord(line)
-		f := t.undo[name]
-		switch {
-		case err != nil:
-			t.o.Log.Error("the journal has a line that cannot be read", "err", err)
-		case f == nil:
-			t.o.Log.Error("the journal has a record that nobody can undo", "name", name)
-		default:
-			t.o.Log.Warn("undoing what was left half done", "name", name)
-			if err := f(ctx, data); err != nil {
-				t.o.Log.Error("what was left half done cannot be undone", "name", name, "err", err)
-				t.owed = true
-			}
-		}
-	}
-	if t.owed {
+	t.o.Log.Warn("undoing what was left half done")
+	if err := t.undoRecords(ctx, text); err != nil {
+		t.o.Log.Error("what was left half done cannot be undone", "err", err)
+		t.owed = true
 		return nil
 	}
 	if err := t.clearJournal(); err != nil {
 		t.o.Log.Error("the journal cannot be cleared", "err", err)
 		t.owed = true
+	}
+	return nil
+}
+
+// undoRecords undoes what records has rendered, the last first. What nobody can
+// read or undo is logged and left out.
+func (t *Tree) undoRecords(ctx context.Context, text []byte) error {
+	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	var errs []error
+	for _, line := range slices.Backward(lines) {
+		name, data, err := parseRecord(line)
+		f := t.undo[name]
+		switch {
+		case err != nil:
+			t.o.Log.Error("there is a record of what to undo that cannot be read", "err", err)
+		case f == nil:
+			t.o.Log.Error("there is a record that nobody can undo", "name", name)
+		default:
+			if err := f(ctx, data); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Undo takes back transactions that have been committed, by the Undo of their
+// [Commitment] and the functions that Recover was given: the newest first, for
+// one that came later may stand on it. No transaction is under way while it asks
+// for the next one; after one that failed it asks for no more. Instance numbers
+// stay given: a row that comes back has another one.
+func (t *Tree) Undo(ctx context.Context, commitments iter.Seq[[]byte]) error {
+	if ctx.Value(txKey{}) == t {
+		return ErrBusy
+	}
+	select {
+	case t.write <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-t.write }()
+	ctx = context.WithValue(ctx, txKey{}, t)
+	for records := range commitments {
+		if len(records) == 0 {
+			continue
+		}
+		if err := t.undoRecords(ctx, records); err != nil {
+			return err
+		}
 	}
 	return nil
 }

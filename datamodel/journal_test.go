@@ -5,6 +5,7 @@ package datamodel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -140,5 +141,64 @@ func TestJournalIsClearedOnAFullDisk(t *testing.T) {
 	}
 	if journal.some {
 		t.Errorf("the journal still holds %q", journal.data)
+	}
+}
+
+// Who keeps what a transaction leaves behind hears of it before anything is
+// changed, can refuse it, and can have it taken back later.
+func TestCommitting(t *testing.T) {
+	r := newRouter()
+	r.tree(t)
+	var heard []Commitment
+	var told []string
+	var refuse error
+	tree, err := New(Options{Numbers: r.numbers, Journal: r.journal, Committing: func(c Commitment) (func(bool, []Action), error) {
+		heard = append(heard, c)
+		if slices.Contains(r.log, "commit") {
+			t.Error("somebody has committed already")
+		}
+		return func(ok bool, after []Action) { told = append(told, fmt.Sprint(ok, after)) }, refuse
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tree.Add(r.objects()...); err != nil {
+		t.Fatal(err)
+	}
+	var undone []string
+	if err := tree.Recover(t.Context(), map[string]func(context.Context, []byte) error{
+		"batch": func(_ context.Context, data []byte) error { undone = append(undone, "batch"); return nil },
+		"rules": func(ctx context.Context, data []byte) error {
+			undone = append(undone, "rules")
+			return r.rules.Recover(ctx, data)
+		},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	add(t, tree, "Device.Rule.") // a file of ours: nothing to reload, and not the way out
+	if c := heard[0]; len(c.After) > 0 || len(c.Undo) == 0 || c.Uplink {
+		t.Errorf("a row of ours: %+v", c)
+	}
+	if err := set(t, tree, "Device.Rule.1.Label", "x", "Device.Box.Name", "x"); err != nil {
+		t.Fatal(err)
+	}
+	if c := heard[1]; !slices.Equal(c.After, []Action{{"reload", "box"}}) || !c.Uplink {
+		t.Errorf("who does not say that it is not the way out: %+v", c)
+	}
+	if err := tree.Undo(t.Context(), slices.Values([][]byte{heard[1].Undo, nil, heard[0].Undo})); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(undone) != "[batch rules rules]" {
+		t.Errorf("undone %v", undone)
+	}
+	equal(t, "taken back", values(t, tree.Reader(ReadOptions{}), "Device.Rule."), nil)
+	refuse, r.log = errors.New("no room to remember it"), nil
+	if err := set(t, tree, "Device.Box.Name", "y"); !errors.Is(err, refuse) || slices.Contains(r.log, "commit") {
+		t.Errorf("%v, %v", err, r.log)
+	}
+	refuse, r.log, r.commitErr = nil, nil, errors.New("no")
+	_ = set(t, tree, "Device.Box.Name", "z")
+	if want := []string{"true []", "true [{reload box}]", "false [{reload box}]"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }

@@ -227,6 +227,9 @@ func (b *keptBatch[T]) Undo() (string, []byte) { return b.k.name, b.k.text(b.was
 // Atomic says that the commit is one replacement of one file.
 func (b *keptBatch[T]) Atomic() bool { return true }
 
+// Uplink says that a file of ours changes nothing of the system by itself.
+func (b *keptBatch[T]) Uplink() bool { return false }
+
 func (k *Kept[T]) text(rows []keptRow[T]) []byte {
 	var b []byte
 	for _, r := range rows {

@@ -95,6 +95,7 @@ type router struct {
 	prepareErr  error
 	commitErr   error
 	rollbackErr error
+	preparing   func()
 	log         []string
 }
 
@@ -173,6 +174,9 @@ type batch struct {
 
 func (b *batch) Prepare(context.Context) error {
 	b.r.log = append(b.r.log, "prepare")
+	if b.r.preparing != nil {
+		b.r.preparing()
+	}
 	return b.r.prepareErr
 }
 func (b *batch) Commit(context.Context) (bool, error) {
@@ -305,7 +309,7 @@ func (r *router) objects() []Object {
 					}
 				})
 				b.undo = append(b.undo, func() { r.box = old })
-				tx.After("box", func(context.Context) error { r.log = append(r.log, "reloaded"); return nil })
+				tx.After("reload", "box")
 				return nil
 			},
 		}),

@@ -23,10 +23,14 @@ type Backing interface {
 
 // Options are what a Tree needs. Without a Backing it lives in RAM only.
 type Options struct {
-	Numbers   Backing // instance numbers and aliases
-	Journal   Backing // how to undo the transaction under way
-	Log       *slog.Logger
-	MemoBytes int // cap of what one request keeps by Once; 0: 256 KiB
+	Numbers Backing // instance numbers and aliases
+	Journal Backing // how to undo the transaction under way
+	// Committing hears of each transaction before its first participant commits,
+	// and refuses it by an error. What it returns is told once how that went, and
+	// what is left to do, which Commit may have added to.
+	Committing func(Commitment) (settled func(committed bool, after []Action), err error)
+	Log        *slog.Logger
+	MemoBytes  int // cap of what one request keeps by Once; 0: 256 KiB
 }
 
 // A Tree is the data model. All its methods may be called at the same time.

@@ -298,15 +298,13 @@ func (tx *Tx) add(ctx context.Context, s *spot, alias string) (*edit, error) {
 	return tx.put(e), nil
 }
 
-// After asks for f once the session is over; the last f of a name wins.
-func (tx *Tx) After(name string, f func(context.Context) error) {
-	for i := range tx.after {
-		if tx.after[i].Name == name {
-			tx.after[i].Run = f
-			return
-		}
+// After asks for work that has to wait for the end of the session, once for
+// each name and arg: After("reload", "network"). It may be called from a Stage,
+// and by a participant in its Prepare and Commit.
+func (tx *Tx) After(name, arg string) {
+	if a := (Action{name, arg}); !slices.Contains(tx.after, a) {
+		tx.after = append(tx.after, a)
 	}
-	tx.after = append(tx.after, Action{name, f})
 }
 
 // Rekey says, from a Stage, that a row of table ("Device.X.{i}.") will be

@@ -246,12 +246,8 @@ func (s *Service) write(ctx context.Context, c Caller, dryRun bool, at []string,
 	s.Log.Info("written", "by", c.Name, "paths", paths)
 	ctx = context.WithoutCancel(ctx)
 	if len(result.After) > 0 {
-		var actions []core.Action
-		for _, a := range result.After {
-			actions = append(actions, core.Action{Name: a.Name, Run: a.Run})
-		}
 		// It is done by now, so this cannot refuse it any more.
-		if err := s.Core.Post(ctx, core.After{Actions: actions}); err != nil {
+		if err := s.Core.Post(ctx, core.After{}); err != nil {
 			s.Log.Error("work for after the session is lost", "err", err)
 		}
 	}

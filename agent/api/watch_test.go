@@ -35,7 +35,7 @@ func reentrant(h *house, inner *error) (remove func()) {
 		Rows: datamodel.One(func(context.Context, []datamodel.Key) (loop, error) { return loop{}, nil }),
 		Stage: func(ctx context.Context, tx *datamodel.Tx, _ []datamodel.Key, _ datamodel.Change[loop]) error {
 			_, *inner = h.api.Set(ctx, root, nil, false)
-			tx.After("loop", func(context.Context) error { return nil })
+			tx.After("reload", "loop")
 			_, err := datamodel.Enlist(tx, "later", func() (*later, error) { return &later{}, nil })
 			return err
 		},

@@ -49,7 +49,7 @@ type Agent struct {
 
 	phase    phase
 	ended    chan ended
-	actions  []Action
+	afterDue bool            // there is work for Config.After
 	work     context.Context // of transient goroutines
 	cancel   context.CancelFunc
 	stopping bool

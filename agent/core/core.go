@@ -86,6 +86,13 @@ type Config struct {
 	// reset, too. Nil: Reboot and FactoryReset are refused.
 	Restart func(ctx context.Context, factory bool) error
 
+	// After does the work that had to wait for the end of a session: the reload
+	// of services. It is called once for all that has come together, and no
+	// session begins before it returns. May be nil.
+	After func(ctx context.Context) error
+	// AfterLeft: an earlier process has left such work behind.
+	AfterLeft bool
+
 	// Grace is how long a running session may go on after the stop, before
 	// its context ends; 0: 15 s. Two seconds later Run returns in any case.
 	Grace time.Duration

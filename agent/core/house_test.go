@@ -114,6 +114,9 @@ type house struct {
 	wipes    int
 	booted   int
 	stuck    error // what Booted fails with
+	left     bool  // an earlier process left work for after the session
+	after    []time.Duration
+	failing  error // what that work fails with
 	rand     func(n int64) int64
 
 	agent *core.Agent
@@ -205,6 +208,10 @@ func (h *house) start() {
 		Restart: func(_ context.Context, factory bool) error {
 			return locked(h, func() error { h.restarts = append(h.restarts, factory); return h.refuse })
 		},
+		After: func(context.Context) error {
+			return locked(h, func() error { h.after = append(h.after, time.Since(h.t0)); return h.failing })
+		},
+		AfterLeft: h.left,
 	})
 	if err != nil {
 		h.t.Fatal(err)

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -54,15 +53,9 @@ type Delivered struct{ Events []Event }
 // NetworkUp says that a way to the ACS may have come back.
 type NetworkUp struct{}
 
-// After hands over work that must wait for the end of the session. Without a
-// session it is done at once.
-type After struct{ Actions []Action }
-
-// An Action is work for after the session, such as the reload of a service.
-type Action struct {
-	Name string
-	Run  func(context.Context) error
-}
+// After says that there is work for Config.After, which must wait for the end of
+// the session. Without a session it is done at once.
+type After struct{}
 
 func (ConnectionRequest) apply(a *Agent) error {
 	if a.set.EnableCWMP && a.set.URL != "" {
@@ -159,8 +152,8 @@ func (NetworkUp) apply(a *Agent) error {
 	return nil
 }
 
-func (m After) apply(a *Agent) error {
-	a.actions = append(a.actions, m.Actions...)
+func (After) apply(a *Agent) error {
+	a.afterDue = a.cfg.After != nil
 	return nil
 }
 

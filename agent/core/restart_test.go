@@ -228,31 +228,40 @@ func TestScheduleReboot(t *testing.T) {
 	})
 }
 
+// What waits for the end of a session is done once, however often it was asked
+// for, and before the device restarts or another session begins.
 func TestAfter(t *testing.T) {
-	var done []string
-	act := func(name string, err error) core.Action {
-		return core.Action{Name: name, Run: func(context.Context) error { done = append(done, name); return err }}
-	}
-	h := &house{last: time.Second}
+	h := &house{last: time.Second, failing: errors.New("dns: exit 1")}
 	h.inside = func(ctx context.Context, n int) {
-		h.say(core.After{Actions: []core.Action{act("dns", errors.New("exit 1")), act("dhcp", nil)}})
+		if n > 0 {
+			return
+		}
+		for range 10 {
+			h.say(core.After{})
+		}
 		h.say(core.Reboot{})
 	}
 	try(t, h, func(h *house) {
-		if len(done) != 0 {
+		if len(h.after) != 0 {
 			t.Error("before the end of the session")
 		}
 		h.sleep(2 * time.Second)
-		if fmt.Sprint(done) != "[dns dhcp]" || len(h.restarts) != 1 || h.agent.Status().LastError != "Dns: exit 1." {
-			t.Errorf("done %v, restarts %v, %+v", done, h.restarts, h.agent.Status())
+		if fmt.Sprint(h.after) != "[1s]" || len(h.restarts) != 1 || h.agent.Status().LastError != "Dns: exit 1." {
+			t.Errorf("done at %v, restarts %v, %+v", h.after, h.restarts, h.agent.Status())
 		}
 	})
-	done = nil
 	try(t, &house{}, func(h *house) {
-		h.ask(core.After{Actions: []core.Action{act("now", nil)}})
-		if fmt.Sprint(done) != "[now]" {
-			t.Errorf("done %v", done)
+		h.ask(core.After{})
+		if len(h.after) != 1 {
+			t.Errorf("without a session: done at %v", h.after)
 		}
+	})
+	try(t, &house{left: true, last: time.Second}, func(h *house) {
+		if fmt.Sprint(h.after) != "[0s]" {
+			t.Errorf("left by another process: done at %v", h.after)
+		}
+		h.sleep(time.Minute)
+		h.saw("0 1")
 	})
 }
 

@@ -14,7 +14,7 @@ type phase uint8
 const (
 	none    phase = iota
 	session       // Runner.Run
-	after         // actions that waited for the end of the session
+	after         // Config.After
 	wiping        // Config.Wipe
 	leaving       // Config.Restart
 	down          // the restart was accepted; waiting for the end of the world
@@ -25,7 +25,6 @@ type ended struct {
 	phase  phase
 	order  Order
 	result Result
-	errs   []error
 }
 
 // informed is the message behind Runner's informed.
@@ -91,6 +90,7 @@ func (a *Agent) Run(ctx context.Context) error {
 // start finds out what has happened while nobody looked.
 func (a *Agent) start(ctx context.Context) {
 	a.tick(false)
+	a.afterDue = a.cfg.AfterLeft && a.cfg.After != nil
 	var early []call
 	if a.load() {
 		a.r = volatile{}
@@ -239,5 +239,5 @@ func (a *Agent) keepAll() {
 
 // idle tells whether nothing runs and no after-work is left.
 func (a *Agent) idle() bool {
-	return (a.phase == none || a.phase == down) && len(a.actions) == 0
+	return (a.phase == none || a.phase == down) && !a.afterDue
 }

@@ -28,8 +28,8 @@ func (a *Agent) launch() {
 		return
 	}
 	switch {
-	case len(a.actions) > 0:
-		a.runActions()
+	case a.afterDue:
+		a.runAfter()
 	case a.stopping:
 	case a.wantsRestart() && !a.now.Before(a.restartAt):
 		a.runRestart()
@@ -93,21 +93,11 @@ func (a *Agent) begin(p phase) context.Context {
 	return a.work
 }
 
-// runActions does in order what waited for the end of the session. One that
-// fails does not stop the others.
-func (a *Agent) runActions() {
-	actions := a.actions
-	a.actions = nil
+// runAfter does what waited for the end of the session.
+func (a *Agent) runAfter() {
+	a.afterDue = false
 	ctx := a.begin(after)
-	go func() {
-		var errs []error
-		for _, act := range actions {
-			if err := act.Run(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", act.Name, err))
-			}
-		}
-		a.ended <- ended{phase: after, errs: errs}
-	}()
+	go func() { a.ended <- ended{phase: after, result: Result{Err: a.cfg.After(ctx)}} }()
 }
 
 func (a *Agent) wantsRestart() bool {
@@ -146,7 +136,7 @@ func (a *Agent) finish(e ended) {
 	case session:
 		a.finishSession(e.order, e.result)
 	case after:
-		for _, err := range e.errs {
+		if err := e.result.Err; err != nil {
 			a.status.LastError = sentence(err)
 			a.log.Error("work after the session failed", "err", err)
 		}

@@ -126,11 +126,7 @@ func (m *Methods) write(ctx context.Context, key string, edit func(*datamodel.Tx
 // refuse it.
 func (m *Methods) after(ctx context.Context, result datamodel.Result, paths []string) {
 	if len(result.After) > 0 {
-		var actions []core.Action
-		for _, a := range result.After {
-			actions = append(actions, core.Action{Name: a.Name, Run: a.Run})
-		}
-		if err := m.Core.Post(ctx, core.After{Actions: actions}); err != nil && !errors.Is(err, core.ErrStopped) {
+		if err := m.Core.Post(ctx, core.After{}); err != nil && !errors.Is(err, core.ErrStopped) {
 			m.Log.Error("work for after the session is lost", "err", err)
 		}
 	}

@@ -68,6 +68,9 @@ var _ datamodel.Durable = (*participant)(nil)
 // Atomic tells the engine that Commit is one replacement of one file.
 func (p *participant) Atomic() bool { return true }
 
+// Uplink says that no setting of ours takes the network down.
+func (p *participant) Uplink() bool { return false }
+
 // Prepare refuses when nothing can be written at all.
 func (p *participant) Prepare(context.Context) error {
 	if p.s.o.State == nil {
