@@ -73,7 +73,7 @@ func (b *configBatch) Prepare(ctx context.Context) error {
 		return b.blamed(err)
 	}
 	for _, s := range b.Reloads() {
-		b.tx.After(reload+" "+s, func(ctx context.Context) error { return b.m.p.Config.Reload(ctx, []string{s}) })
+		b.tx.After(reload, s)
 	}
 	return nil
 }
