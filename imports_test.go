@@ -41,6 +41,8 @@ var may = map[string]string{
 	"nat":      "internal/endpoint internal/guard",
 	"nat/xmpp": "internal/digest internal/endpoint internal/guard",
 
+	"rueconfig": "internal/digest internal/endpoint internal/store",
+
 	"agent/settings": "datamodel internal/store internal/uci",
 	"agent/core":     "",
 	"agent/notify":   "datamodel",
