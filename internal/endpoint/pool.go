@@ -101,6 +101,13 @@ func (p *Pool) unblock(a netip.AddrPort) {
 	delete(p.blocked, a)
 }
 
+// forget ends every block.
+func (p *Pool) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.blocked = nil
+}
+
 // Blocked returns the addresses that are passed over now, and until when.
 func (p *Pool) Blocked() map[netip.AddrPort]time.Time {
 	p.mu.Lock()
