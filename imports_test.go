@@ -27,7 +27,7 @@ var may = map[string]string{
 	"datamodel/dmtest": "datamodel",
 	"datamodel/tr181":  "datamodel platform",
 
-	"cwmp":         "internal/digest",
+	"cwmp":         "internal/digest internal/trust",
 	"cwmp/connreq": "internal/digest internal/guard",
 
 	"internal/digest":          "",
@@ -35,13 +35,14 @@ var may = map[string]string{
 	"internal/endpoint":        "internal/digest",
 	"internal/store":           "",
 	"internal/store/storetest": "internal/store",
+	"internal/trust":           "",
 	"internal/ubus":            "",
 	"internal/uci":             "",
 
 	"nat":      "internal/endpoint internal/guard",
-	"nat/xmpp": "internal/digest internal/endpoint internal/guard",
+	"nat/xmpp": "internal/digest internal/endpoint internal/guard internal/trust",
 
-	"rueconfig": "internal/digest internal/endpoint internal/store",
+	"rueconfig": "internal/digest internal/endpoint internal/store internal/trust",
 
 	"agent/settings": "datamodel internal/store internal/uci",
 	"agent/core":     "",

@@ -1,17 +1,14 @@
 package cwmp
 
 // This file verifies the certificates of an ACS, also when we do not know what
-// time it is: a router without a battery starts in 1970, and its first session
-// may be what sets the clock. TR-069 3.3 lets a CPE skip the dates then; we
-// verify everything at the latest moment at which a link of the chain became
-// valid, and again when the clock is set.
+// time it is, and again when the clock is set.
 
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"time"
+
+	"gatehouse/internal/trust"
 )
 
 // A chain is what a server showed us while the clock was not set.
@@ -57,13 +54,10 @@ func (c *Client) verify(s tls.ConnectionState, roots *x509.CertPool) error {
 		host = c.target.Hostname() // an address: crypto/tls sends no name for it
 	}
 	now, set := c.Clock()
-	if set {
-		return verifyAt(host, s.PeerCertificates, roots, now)
-	}
-	if err := verifyUnset(host, s.PeerCertificates, roots); err != nil {
+	if err := trust.Verify([]string{host}, s.PeerCertificates, roots, now, set); err != nil {
 		return err
 	}
-	if len(c.chains) < maxChains {
+	if !set && len(c.chains) < maxChains {
 		c.chains = append(c.chains, chain{host, s.PeerCertificates})
 	}
 	return nil
@@ -80,44 +74,9 @@ func (c *Client) Recheck(now time.Time) error {
 		roots = c.TLS.RootCAs
 	}
 	for _, ch := range chains {
-		if err := verifyAt(ch.host, ch.certs, roots, now); err != nil {
+		if err := trust.Verify([]string{ch.host}, ch.certs, roots, now, true); err != nil {
 			return c.explain(err)
 		}
-	}
-	return nil
-}
-
-func verifyAt(host string, certs []*x509.Certificate, roots *x509.CertPool, at time.Time) error {
-	if len(certs) == 0 {
-		return &tls.CertificateVerificationError{Err: errors.New("there is none")}
-	}
-	o := x509.VerifyOptions{DNSName: host, Roots: roots, CurrentTime: at, Intermediates: x509.NewCertPool()}
-	for _, cert := range certs[1:] {
-		o.Intermediates.AddCert(cert)
-	}
-	if _, err := certs[0].Verify(o); err != nil {
-		return &tls.CertificateVerificationError{UnverifiedCertificates: certs, Err: err}
-	}
-	return nil
-}
-
-// verifyUnset verifies at the latest NotBefore of the chain. The root is not
-// among what the server sends; when it is younger than the rest, the error of
-// the first attempt tells.
-func verifyUnset(host string, certs []*x509.Certificate, roots *x509.CertPool) error {
-	var at time.Time
-	for _, cert := range certs {
-		if cert.NotBefore.After(at) {
-			at = cert.NotBefore
-		}
-	}
-	err := verifyAt(host, certs, roots, at)
-	var invalid x509.CertificateInvalidError
-	if errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil && invalid.Cert.NotBefore.After(at) {
-		err = verifyAt(host, certs, roots, invalid.Cert.NotBefore)
-	}
-	if err != nil {
-		return fmt.Errorf("verified without a clock: %w", err)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/netip"
 	"time"
+
+	verify "gatehouse/internal/trust"
 )
 
 // This file keeps the connection: attempt after attempt, with the waits between
@@ -337,7 +339,7 @@ func (c *Client) poked(p *Params, b *bound) error {
 	}
 	certs := b.l.unset
 	b.l.unset = nil
-	return verifyAt(p.Domain, certs, trust.Roots, trust.Now)
+	return verify.Verify([]string{p.Domain}, certs, trust.Roots, trust.Now, true)
 }
 
 // farewell is what to send at the end of a stream: "" when the server closed

@@ -4,9 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"net"
 	"time"
+
+	verify "gatehouse/internal/trust"
 )
 
 // Trust is whom to believe in one TLS handshake. It is asked for before each
@@ -39,9 +40,8 @@ func secure(ctx context.Context, conn net.Conn, domain string, direct bool, trus
 			}
 			if roots.Now.IsZero() {
 				unset = s.PeerCertificates
-				return verifyUnset(domain, s.PeerCertificates, roots.Roots)
 			}
-			return verifyAt(domain, s.PeerCertificates, roots.Roots, roots.Now)
+			return verify.Verify([]string{domain}, s.PeerCertificates, roots.Roots, roots.Now, !roots.Now.IsZero())
 		},
 	}
 	if direct {
@@ -54,36 +54,4 @@ func secure(ctx context.Context, conn net.Conn, domain string, direct bool, trus
 		return nil, nil, err
 	}
 	return secured, unset, nil
-}
-
-func verifyAt(domain string, certs []*x509.Certificate, roots *x509.CertPool, at time.Time) error {
-	if len(certs) == 0 {
-		return &tls.CertificateVerificationError{Err: errors.New("there is none")}
-	}
-	o := x509.VerifyOptions{DNSName: domain, Roots: roots, CurrentTime: at, Intermediates: x509.NewCertPool()}
-	for _, cert := range certs[1:] {
-		o.Intermediates.AddCert(cert)
-	}
-	if _, err := certs[0].Verify(o); err != nil {
-		return &tls.CertificateVerificationError{UnverifiedCertificates: certs, Err: err}
-	}
-	return nil
-}
-
-// verifyUnset verifies at the latest NotBefore of the chain. The root is not
-// among what the server sends; when it is younger than the rest, the error of
-// the first attempt tells.
-func verifyUnset(domain string, certs []*x509.Certificate, roots *x509.CertPool) error {
-	var at time.Time
-	for _, cert := range certs {
-		if cert.NotBefore.After(at) {
-			at = cert.NotBefore
-		}
-	}
-	err := verifyAt(domain, certs, roots, at)
-	var invalid x509.CertificateInvalidError
-	if errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil && invalid.Cert.NotBefore.After(at) {
-		err = verifyAt(domain, certs, roots, invalid.Cert.NotBefore)
-	}
-	return err
 }
