@@ -55,6 +55,9 @@ func statusRows(s *screen, st *api.Status, now time.Time) [][]string {
 	if st.StoreError != "" {
 		rows = append(rows, []string{"state files", st.StoreError})
 	}
+	if st.TakenBack != "" {
+		rows = append(rows, []string{"taken back", st.TakenBack})
+	}
 	if len(st.Absent) > 0 {
 		rows = append(rows, []string{"not served here", strings.Join(st.Absent, ", ")})
 	}

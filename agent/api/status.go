@@ -24,6 +24,7 @@ type Status struct {
 	Sessions    uint64    `json:"sessions"`
 	Failures    uint64    `json:"failures"`
 	StoreError  string    `json:"storeError,omitempty"` // one sentence while the state cannot be saved
+	TakenBack   string    `json:"takenBack,omitempty"`  // one sentence: what the system did not take up, until something goes well
 
 	Version              string            `json:"version"`
 	Platform             string            `json:"platform"`

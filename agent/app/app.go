@@ -77,6 +77,7 @@ type Agent struct {
 	run      *store.Dir
 	settings *settings.Settings
 	id       platform.ID
+	bootID   string
 	wall     *wall
 	model    *tr181.Model
 	tree     *datamodel.Tree
@@ -85,6 +86,8 @@ type Agent struct {
 	api      *api.Service
 	rules    rulebook
 	guard    *guard.Guard
+	after    *aftermath
+	way      way
 	reach    *reach
 	health   *health
 	safe     bool
@@ -138,6 +141,7 @@ func runOnce(ctx context.Context, cfg Config) (again bool, err error) {
 		clock:     make(chan struct{}, 1),
 		networks:  make(chan struct{}, 1),
 		answering: make(chan struct{}),
+		way:       way{trial: make(chan struct{}, 1)},
 	}
 	unlock, err := a.open()
 	if err != nil {
@@ -213,13 +217,15 @@ func (a *Agent) start(ctx context.Context) error {
 	a.reach = &reach{links: p.Links, addresses: p.Addresses, kept: a.run.File("reach", 1)}
 	a.reach.load()
 	a.reach.refresh(ctx)
+	a.bootID = a.findBootID(ctx)
+	a.startAftermath()
 	if err := a.startModel(ctx); err != nil {
 		return err
 	}
 	if err := a.startNotify(); err != nil {
 		return err
 	}
-	if err := a.startCore(ctx); err != nil {
+	if err := a.startCore(); err != nil {
 		return err
 	}
 	a.guard = guard.New(guard.Config{
@@ -261,6 +267,7 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 		Keep:     func(name string) datamodel.Backing { return a.state.File("kept-"+name, 1) },
 		Version:  a.cfg.Version,
 		Start:    time.Now(),
+		Reload:   a.after.reload,
 
 		Lightweight: lightweight,
 	}
@@ -269,12 +276,18 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 		Numbers: a.state.File("instances", 1),
 		Journal: a.state.File("journal", 1),
 		Log:     a.log.With("component", "datamodel"),
+
+		Committing: a.after.committing,
 	})
 	if err != nil {
 		return err
 	}
+	a.after.undo = a.tree.Undo
 	// Safe mode leaves objects out, but not what a crash left half done in them.
-	undo := maps.Clone(tr181.New(a.cfg.Platform, ours).Undo())
+	undo := maps.Clone(a.model.Undo())
+	if a.safe {
+		undo = maps.Clone(tr181.New(a.cfg.Platform, ours).Undo())
+	}
 	undo[settings.UndoName] = a.settings.Recover
 	if err := a.tree.Recover(ctx, undo); err != nil {
 		return err
@@ -300,28 +313,20 @@ func (a *Agent) startNotify() (err error) {
 }
 
 // startCore makes core and what runs its sessions.
-func (a *Agent) startCore(ctx context.Context) (err error) {
+func (a *Agent) startCore() (err error) {
 	runner := &sessions{agent: a}
-	bootID := ""
-	if sys := a.cfg.Platform.System; sys != nil {
-		if bootID, err = sys.BootID(ctx); err != nil {
-			a.log.Warn("the boot cannot be told from the last one", "err", err)
-		}
-	}
-	if bootID == "" {
-		bootID = "unknown"
-	}
 	cfg := core.Config{
 		Runner:   runner,
 		Settings: a.schedule,
 		Flash:    a.state.File("events", 1),
 		Run:      a.run.File("session", 1),
-		BootID:   bootID,
+		BootID:   a.bootID,
 		Now:      a.wall.Now,
 		Rand:     a.cfg.Rand,
 		Booted:   a.bootedOnce,
 		Wipe:     a.wipe,
-		Log:      a.log.With("component", "core"),
+		After:    a.after.do, AfterLeft: a.after.left(),
+		Log: a.log.With("component", "core"),
 	}
 	if a.cfg.Platform.Power != nil {
 		cfg.Restart = a.restart
@@ -356,6 +361,7 @@ func (a *Agent) tasks() []task {
 		{name: "notify", run: a.notify.Run, essential: true, last: true},
 		{name: "platform events", run: a.watchPlatform},
 		{name: "relay", run: a.relay},
+		{name: "trial", run: a.watchTrial},
 		{name: "network", run: a.followNetwork},
 		{name: "connection requests", run: a.serveConnectionRequests},
 		{name: "control", run: a.serveControl},

@@ -117,6 +117,9 @@ func (a *Agent) followNetwork(ctx context.Context) error {
 			a.log.Warn("not everything that is configured could be put back", "err", err)
 		}
 		changed, newWay := a.reach.refresh(ctx)
+		if a.reach.cut() {
+			a.way.good.Store(false)
+		}
 		if changed {
 			a.hint(tr181.ReachChanged)
 		}

@@ -66,6 +66,7 @@ func (a *Agent) describe(st *api.Status) {
 		"ProductClass": a.id.ProductClass, "SerialNumber": a.id.SerialNumber,
 	}
 	st.SafeMode = a.safe
+	st.TakenBack = a.after.told()
 	st.ConnectionRequestURL = a.reach.ConnectionRequestURL()
 	a.transports(st)
 	a.fill(st)
@@ -105,3 +106,17 @@ func (a *Agent) origin(path string) string {
 }
 
 var errNoPower = errors.New("this platform cannot restart the device")
+
+// findBootID tells this boot of the device from any other.
+func (a *Agent) findBootID(ctx context.Context) string {
+	if sys := a.cfg.Platform.System; sys != nil {
+		id, err := sys.BootID(ctx)
+		if err != nil {
+			a.log.Warn("the boot cannot be told from the last one", "err", err)
+		}
+		if id != "" {
+			return id
+		}
+	}
+	return "unknown"
+}

@@ -26,6 +26,7 @@ type reach struct {
 	mu   sync.Mutex
 	last netip.Addr // our end of the last session
 	way  string     // upstream links that run, and host: how the ACS is reached
+	ups  []string   // the links that led upstream last
 	host netip.Addr // what is told
 	port uint16     // of the connection request server; 0: it does not listen
 	path string     // with its slash
@@ -98,11 +99,15 @@ func (r *reach) refresh(ctx context.Context) (changed, newWay bool) {
 	before := r.ConnectionRequestURL()
 	upstream := map[string]bool{}
 	way := ""
+	var ups []string
 	for l, err := range r.links.Links(ctx) {
 		if err != nil {
 			return false, false
 		}
 		upstream[l.Name] = l.Upstream
+		if l.Upstream {
+			ups = append(ups, l.Name)
+		}
 		if l.Upstream && l.Running {
 			way += l.Name + " "
 		}
@@ -117,8 +122,25 @@ func (r *reach) refresh(ctx context.Context) (changed, newWay bool) {
 	r.mu.Lock()
 	newWay = way != "" && way != r.way
 	r.host, r.way = host, way
+	if len(ups) > 0 {
+		r.ups = ups
+	}
 	r.mu.Unlock()
 	return r.ConnectionRequestURL() != before, newWay
+}
+
+// upstream returns the links that led upstream when one last did.
+func (r *reach) upstream() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ups
+}
+
+// cut reports whether no link that runs leads upstream.
+func (r *reach) cut() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.links != nil && r.addresses != nil && r.way == ""
 }
 
 // look finds the address to tell: the last session's if it is still there,

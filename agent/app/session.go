@@ -79,9 +79,11 @@ func (s *sessions) run(ctx context.Context, o core.Order, informed func(), recor
 	a := s.agent
 	line, client, err := s.connect(ctx, o.URL, log.With("session", o.ID))
 	if err != nil {
+		a.way.good.Store(false)
 		return cwmp.Report{}, err
 	}
 	defer line.close()
+	a.after.confirm()
 	record.reached(line.remote.String())
 	changed, err := a.notify.Collect(ctx, bootstraps(o))
 	if err != nil {
@@ -99,6 +101,7 @@ func (s *sessions) run(ctx context.Context, o core.Order, informed func(), recor
 		Dump:           a.dump(o.ID),
 		Secret:         a.secret,
 		Informed: func() {
+			a.way.good.Store(true)
 			informed()
 			if err := a.notify.Delivered(context.WithoutCancel(ctx), changed); err != nil {
 				log.Warn("the ACS may be told again of what it knows", "err", err)
@@ -136,12 +139,8 @@ func (s *sessions) connect(ctx context.Context, acs string, log *slog.Logger) (*
 	if err != nil {
 		return nil, nil, errConfig{err}
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
 	l := &line{dialer: dialer, dial: dialer.Session()}
-	if err := l.open(ctx, net.JoinHostPort(u.Hostname(), port)); err != nil {
+	if err := l.open(ctx, net.JoinHostPort(u.Hostname(), portOfURL(u))); err != nil {
 		return nil, nil, err
 	}
 	a.reach.session(l.first.LocalAddr())

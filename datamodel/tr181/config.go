@@ -123,5 +123,9 @@ func (m *Model) undoConfig(ctx context.Context, data []byte) error {
 	if err != nil || len(services) == 0 {
 		return err
 	}
+	if m.a.Reload != nil {
+		m.a.Reload(services)
+		return nil
+	}
 	return m.p.Config.Reload(ctx, services)
 }

@@ -37,6 +37,9 @@ func (m *Model) Reapply(ctx context.Context, t *datamodel.Tree) error {
 	if err != nil {
 		return err
 	}
+	if m.anew.Swap(false) {
+		m.seen = nil
+	}
 	r := reapply{m: m, fresh: map[string]bool{}, up: map[string]bool{}, owed: map[string]bool{}}
 	now := make(map[string]platform.Link, len(links.all))
 	for _, l := range links.all {
@@ -61,6 +64,10 @@ func (m *Model) Reapply(ctx context.Context, t *datamodel.Tree) error {
 	m.owed = r.owed
 	return errors.Join(r.errs...)
 }
+
+// Reloaded says that services of the system have set up the network anew: to the
+// next Reapply all links are new ones.
+func (m *Model) Reloaded() { m.anew.Store(true) }
 
 // reapply is one run of Reapply.
 type reapply struct {

@@ -9,6 +9,7 @@ package tr181
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/datamodel"
@@ -57,6 +58,9 @@ type Agent struct {
 	Version string
 	// Start is when the agent began to watch the system.
 	Start time.Time
+	// Reload is asked for the services that have to take up what was undone; it
+	// must not wait. Nil: they are reloaded at once.
+	Reload func(services []string)
 }
 
 // Settings are the agent's settings as texts, keyed by their TR-181 name
@@ -119,6 +123,7 @@ type Model struct {
 	// What Reapply found last time: each link, and what it could not put back.
 	seen map[string]platform.Link
 	owed map[string]bool
+	anew atomic.Bool // services have set up the network since
 }
 
 // Objects returns the objects that this platform and this agent can support.
