@@ -167,7 +167,7 @@ func TestCommands(t *testing.T) {
 		{"get --origin Device.DeviceInfo.ProvisioningCode", 0, "Device.DeviceInfo.ProvisioningCode\t\tdefault\n", ""},
 		{"get", 2, "", "gatehouse get: which PATH.*--help.*\n"},
 		{"get Device.IP", 1, "", "gatehouse get: Device.IP: .*`gatehouse names --next Device.` lists.*\n"},
-		{"names --next Device.DNS.", 0, "Device.DNS.SupportedRecordTypes\tr\tstring\nDevice.DNS.Client.\tr\tobject\n", ""},
+		{"names --next Device.DNS.", 0, "Device.DNS.SupportedRecordTypes\tr\tstring\nDevice.DNS.Client.\tr\tobject\nDevice.DNS.Relay.\tr\tobject\n", ""},
 		{"add " + a + " IPAddress=192.0.2.9 SubnetMask=255.255.255.0 Alias=mine", 0, a + "1.\n", ""},
 		{"get " + a + "[mine].IPAddress", 0, "192.0.2.9\n", ""},
 		{"set --dry-run " + a + "1.Enable=true", 0, "could be set; nothing was changed\n", ""},
@@ -223,7 +223,7 @@ func TestTerminal(t *testing.T) {
 	}
 	t.Setenv("NO_COLOR", "1")
 	_, out, _ = h.do(t.Context(), true, "names", "--next", "Device.DNS.")
-	if out != "Device.DNS.SupportedRecordTypes  r  string\nDevice.DNS.Client.               r  object\n" {
+	if out != "Device.DNS.SupportedRecordTypes  r  string\nDevice.DNS.Client.               r  object\nDevice.DNS.Relay.                r  object\n" {
 		t.Errorf("%q", out)
 	}
 	t.Setenv("NO_COLOR", "")

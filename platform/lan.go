@@ -116,7 +116,9 @@ type Interface struct {
 }
 
 // An InterfaceAddr is one static address of an interface. Its key lasts as
-// long as the address is configured.
+// long as the address is configured, through changes of its Prefix; whoever
+// adds one makes the key up. One that is not complete yet is not enabled, and
+// has an invalid Prefix; its Addr() may be known already.
 type InterfaceAddr struct {
 	Key     string
 	Enabled bool
@@ -126,8 +128,15 @@ type InterfaceAddr struct {
 // Interfaces is the platform's logical interfaces and how they are doing. Nil
 // tables and readings: links are the interfaces.
 type Interfaces struct {
-	Table Table[Interface]
-	State InterfaceStates
+	Table   Table[Interface]
+	State   InterfaceStates
+	Restart InterfaceRestart // nil: cannot
+}
+
+// InterfaceRestart tears the connection of a logical interface down, and has
+// it set up anew.
+type InterfaceRestart interface {
+	RestartInterface(ctx context.Context, key string) error
 }
 
 // InterfaceStates reads how logical interfaces are doing.

@@ -27,6 +27,7 @@ type configBatch struct {
 	m     *Model
 	tx    *datamodel.Tx
 	blame map[int]string // item: path of the parameter
+	last  []func()       // what asks only when everybody has had his say
 }
 
 // config returns the batch of the transaction.
@@ -36,7 +37,7 @@ func (m *Model) config(ctx context.Context, tx *datamodel.Tx) (*configBatch, err
 		if err != nil {
 			return nil, lacking(err)
 		}
-		return &configBatch{b, m, tx, map[int]string{}}, nil
+		return &configBatch{ConfigBatch: b, m: m, tx: tx, blame: map[int]string{}}, nil
 	})
 }
 
@@ -61,6 +62,69 @@ func deleteRow[T any](ctx context.Context, m *Model, tx *datamodel.Tx, t platfor
 	return nil
 }
 
+// A sharedRow is a row of the platform that several objects may change in one
+// transaction (an interface and its addresses). It is put once, when all of
+// them have had their say.
+type sharedRow[T any] struct {
+	row   T
+	gone  bool   // the row is to be deleted
+	blame string // path of the parameter that was set last
+	said  map[string]string
+}
+
+// Prepare, Commit and Rollback make it a participant that does nothing: it
+// lives as long as the transaction.
+func (*sharedRow[T]) Prepare(context.Context) error        { return nil }
+func (*sharedRow[T]) Commit(context.Context) (bool, error) { return false, nil }
+func (*sharedRow[T]) Rollback(context.Context) error       { return nil }
+
+// sharedKey names a shared row in its transaction.
+type sharedKey struct {
+	table string
+	key   string
+}
+
+// share returns what the transaction makes of the row under key, which begins
+// as load says, for the caller to change. blame names the parameter that asks.
+func share[T any](ctx context.Context, m *Model, tx *datamodel.Tx, t platform.Table[T], table, key, blame string, load func() (T, error)) (*sharedRow[T], error) {
+	b, err := m.config(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := datamodel.Enlist(tx, sharedKey{table, key}, func() (*sharedRow[T], error) {
+		row, err := load()
+		if err != nil {
+			return nil, err
+		}
+		r := &sharedRow[T]{row: row, said: map[string]string{}}
+		b.last = append(b.last, func() {
+			item := 0
+			if r.gone {
+				item = t.Delete(b.ConfigBatch, key)
+			} else {
+				item = t.Put(b.ConfigBatch, key, r.row)
+			}
+			b.blame[item] = r.blame
+		})
+		return r, nil
+	})
+	if err == nil {
+		r.blame = tx.Path(blame)
+	}
+	return r, err
+}
+
+var errSaidOtherwise = errors.New("another parameter of the same request says otherwise")
+
+// say notes what a parameter makes of a field that another one can set, too.
+func (r *sharedRow[T]) say(field, value, param string) error {
+	if was, ok := r.said[field]; ok && was != value {
+		return &datamodel.FieldError{Name: param, Err: errSaidOtherwise}
+	}
+	r.said[field] = value
+	return nil
+}
+
 // configured reads a table of the platform, once per request.
 func configured[T any](ctx context.Context, m *Model, what string, t platform.Table[T]) ([]platform.Entry[T], error) {
 	return dumpRows(ctx, dumpKey{m, what}, func(ctx context.Context) iter.Seq2[platform.Entry[T], error] { return t.Rows(ctx) })
@@ -69,6 +133,9 @@ func configured[T any](ctx context.Context, m *Model, what string, t platform.Ta
 // Prepare asks the platform whether it could, and leaves word which services
 // have to be reloaded after the session.
 func (b *configBatch) Prepare(ctx context.Context) error {
+	for _, ask := range b.last {
+		ask()
+	}
 	if err := b.ConfigBatch.Prepare(ctx); err != nil {
 		return b.blamed(err)
 	}
@@ -103,11 +170,10 @@ func (b *configBatch) blamed(err error) error {
 	if !errors.As(err, &item) {
 		return lacking(err)
 	}
-	reason := item.Err
+	reason := lacking(item.Err)
 	var un *datamodel.Unavailable
-	switch lacked := lacking(item.Err); {
-	case errors.As(lacked, &un):
-		reason = lacked
+	switch {
+	case errors.As(reason, &un):
 	case errors.Is(item.Err, platform.ErrUnsupported), errors.Is(item.Err, platform.ErrGone):
 		reason = fmt.Errorf("%w: %v", datamodel.ErrDenied, item.Err)
 	default:

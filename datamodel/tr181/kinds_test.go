@@ -131,6 +131,8 @@ func TestKindsOfHosts(t *testing.T) {
 
 func TestClockAndNTP(t *testing.T) {
 	h := build(t)
+	h.platform.Timing = nil // what the system does, where nobody keeps what it is told
+	h.start()
 	h.router.SetTime(platform.TimeStatus{Set: true, NTP: true, Zone: "UTC", Servers: []string{"a", "b", "c", "d", "e", "f"}})
 	h.want("Device.Time.", "Enable=true", "Status=Unsynchronized", "NTPServer5=e", "LocalTimeZone=", "Client.1.Servers=a,b,c,d,e,f")
 	h.router.SetTime(platform.TimeStatus{})

@@ -30,6 +30,10 @@ const (
 	ResolverChanged = datamodel.Topic(platform.ResolverChanged)
 	HostnameChanged = datamodel.Topic(platform.HostnameChanged)
 	ClockStepped    = datamodel.Topic(platform.ClockStepped)
+	ConfigChanged   = datamodel.Topic(platform.ConfigChanged)
+
+	// InterfaceChanged says that a logical interface went up or down.
+	InterfaceChanged = datamodel.Topic(platform.InterfaceChanged)
 
 	// SettingsChanged says that a setting of the agent has another value.
 	SettingsChanged datamodel.Topic = 0x100
@@ -176,7 +180,9 @@ func New(p platform.Platform, a Agent) *Model {
 		add(p.Neighbors != nil, m.host, m.hostIPv4, m.hostIPv6)
 	}
 	add(p.Resolver != nil, m.dns, m.dnsClient, m.dnsServer)
+	add(p.Resolver != nil && p.Config != nil && p.Naming != nil && p.Forwards != nil, m.dnsRelay, m.dnsForwarding)
 	add(p.Clock != nil, m.time, m.timeClient)
+	add(p.Config != nil && p.Users != nil, m.user)
 	return m
 }
 

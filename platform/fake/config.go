@@ -35,6 +35,7 @@ type config struct {
 	commit    error
 	upstream  map[string]bool // packages whose reload interrupts the uplink
 	onReload  map[string]func()
+	takeUp    map[string][]func() // what a service does with what was committed; called under the lock
 }
 
 // FailConfig lets the phases of a batch of configuration fail, until nil is
@@ -106,6 +107,20 @@ func (t table[T]) Rows(ctx context.Context) iter.Seq2[platform.Entry[T], error] 
 			}
 		}
 	}
+}
+
+// committed returns the rows, for a caller that holds the lock.
+func (t table[T]) committed() (rows []platform.Entry[T]) {
+	for _, e := range t.r.config.committed[t.name] {
+		rows = append(rows, platform.Entry[T]{Key: e.key, Value: e.value.(T), Fixed: e.fixed})
+	}
+	return rows
+}
+
+// takenUp has the service of the table call f, under the lock, whenever it
+// takes its configuration up.
+func (t table[T]) takenUp(f func()) {
+	t.r.config.takeUp[t.service] = append(t.r.config.takeUp[t.service], f)
 }
 
 func (t table[T]) copy(v T) T {
@@ -281,6 +296,12 @@ func (c configuration) Reload(ctx context.Context, services []string) error {
 		c.mu.Lock()
 		c.config.reloads[s]++
 		err, f := c.config.failed[s], c.config.onReload[s]
+		if err == nil {
+			for _, take := range c.config.takeUp[s] {
+				take()
+			}
+			c.tell(c.settle()...)
+		}
 		c.mu.Unlock()
 		if f != nil {
 			f()

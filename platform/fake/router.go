@@ -31,6 +31,7 @@ const (
 	IPv6      Source = "ipv6"
 	DNS       Source = "dns"
 	Time      Source = "time"
+	States    Source = "interfaces" // of logical interfaces
 )
 
 // A Router is a router in memory. Its methods are the knobs; [Router.Platform]
@@ -62,9 +63,10 @@ type Router struct {
 	reboots, resets int
 	onReboot        func(factoryReset bool)
 
-	config config
-	fresh  int // keys that were given to new rows
-	tables platform.Platform
+	config  config
+	network *network // nil: links are the interfaces
+	fresh   int      // keys that were given to new rows
+	tables  platform.Platform
 }
 
 type state struct {
@@ -99,7 +101,8 @@ func New() *Router {
 		boots:    1,
 		state:    home(),
 		config: config{committed: store{}, reloads: map[string]int{}, failed: map[string]error{},
-			upstream: map[string]bool{"network": true}, onReload: map[string]func(){}},
+			upstream: map[string]bool{"network": true}, onReload: map[string]func(){},
+			takeUp: map[string][]func(){}},
 	}
 	r.homeTables()
 	r.settle()
@@ -120,6 +123,9 @@ func (r *Router) Platform() platform.Platform {
 // homeTables fills the configuration of a home router: one method for each
 // area, which sets its part of r.tables.
 func (r *Router) homeTables() {
+	r.homeTiming()
+	r.homeNaming()
+	r.homeUsers()
 }
 
 // FailRead lets a source be unavailable because of err, until nil is given.
