@@ -4,7 +4,9 @@ package gatehouse_test
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +21,7 @@ var may = map[string]string{
 
 	"platform":              "",
 	"platform/linux":        "platform platform/plan",
+	"platform/openwrt":      "platform platform/linux internal/ubus",
 	"platform/fake":         "platform platform/plan",
 	"platform/platformtest": "platform",
 	"platform/plan":         "platform",
@@ -58,7 +61,7 @@ var may = map[string]string{
 	"agent/app": "platform datamodel datamodel/tr181 cwmp cwmp/connreq internal/endpoint internal/guard internal/store" +
 		" agent/api agent/bus agent/control agent/core agent/metrics agent/notify agent/rpc agent/settings agent/ubus internal/ubus nat nat/xmpp",
 	"agent/doctor": "agent/api agent/settings internal/digest internal/endpoint platform",
-	"agent":        "agent/api agent/app agent/control agent/doctor platform platform/linux",
+	"agent":        "agent/api agent/app agent/control agent/doctor platform platform/linux platform/openwrt",
 }
 
 // never lists what gatehouse itself must not link, with the reason.
@@ -127,11 +130,28 @@ func TestLabSharesNoProtocol(t *testing.T) {
 }
 
 // TestExec: no value that a peer sends may ever start a process, so there is
-// one place that can, and it runs a fixed reboot command.
+// one file of each backend that can, and it runs a few fixed commands.
 func TestExec(t *testing.T) {
+	may := map[string]string{"gatehouse/platform/linux": "power.go", "gatehouse/platform/openwrt": "run.go"}
 	for _, p := range list(t, "./agent/...", "./cwmp/...", "./datamodel/...", "./platform/...", "./internal/...") {
-		if slices.Contains(p.Imports, "os/exec") && p.ImportPath != "gatehouse/platform/linux" {
+		if !slices.Contains(p.Imports, "os/exec") {
+			continue
+		}
+		if may[p.ImportPath] == "" {
 			t.Errorf("%s must not import os/exec", p.ImportPath)
+		}
+		files, err := filepath.Glob(strings.TrimPrefix(p.ImportPath, "gatehouse/") + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if base := filepath.Base(name); !strings.HasSuffix(base, "_test.go") && base != may[p.ImportPath] && strings.Contains(string(text), "\"os/exec\"") {
+				t.Errorf("%s must not import os/exec", name)
+			}
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"gatehouse/agent/app"
 	"gatehouse/agent/control"
 	"gatehouse/agent/doctor"
-	"gatehouse/platform/linux"
 )
 
 func doctorFlags(f *flag.FlagSet, c *invocation) {
@@ -73,7 +72,7 @@ func (c *invocation) doctorConfig(ctx context.Context) (doctor.Config, error) {
 		}
 	}
 	c.dirs.fill() // only a file that nobody named may be missing
-	router, err := linux.New(linux.Options{Root: c.dirs.root, Log: slog.New(slog.DiscardHandler)})
+	router, err := openPlatform(c.dirs.root, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return doctor.Config{}, err
 	}

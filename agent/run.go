@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"gatehouse/agent/app"
-	"gatehouse/platform/linux"
 )
 
 func daemonFlags(f *flag.FlagSet, c *invocation) {
@@ -54,7 +53,7 @@ func runAgent(ctx context.Context, c *invocation) error {
 	defer signal.Stop(hup)
 	go forward(ctx, hup, reload)
 
-	router, err := linux.New(linux.Options{Root: c.dirs.root, Log: log.With("component", "platform")})
+	router, err := openPlatform(c.dirs.root, log.With("component", "platform"))
 	if err != nil {
 		return err
 	}

@@ -107,6 +107,9 @@ func (c *Conn) Serve(ctx context.Context) error {
 	}
 }
 
+// Ended is closed when Serve has returned.
+func (c *Conn) Ended() <-chan struct{} { return c.ended }
+
 func (c *Conn) end() {
 	c.raw.Close()
 	close(c.ended)

@@ -102,12 +102,44 @@ func (c *Conn) Subscribe(ctx context.Context, path string, tell func(Event)) err
 	if len(found) != 1 {
 		return NotFound
 	}
-	id, err := c.publish(ctx, &published{deliver: tell}, nil)
+	s, err := c.Subscriber(ctx, tell)
 	if err != nil {
 		return err
 	}
-	_, err = c.request(ctx, msgSubscribe, 0, func(b []byte) []byte {
-		return appendNumber(appendNumber(b, attrObjID, id), attrTarget, found[0].ID)
+	return s.Add(ctx, found[0].ID)
+}
+
+// A Subscriber hears the notifications of any number of objects, and costs the
+// daemon one object of its own. It is told, by Gone, when any of them is no
+// more.
+type Subscriber struct {
+	c  *Conn
+	id uint32
+}
+
+// Subscriber makes a subscriber of nothing yet. tell is called one event after
+// the other.
+func (c *Conn) Subscriber(ctx context.Context, tell func(Event)) (*Subscriber, error) {
+	id, err := c.publish(ctx, &published{deliver: tell}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Subscriber{c, id}, nil
+}
+
+// Add subscribes to an object, by its number.
+func (s *Subscriber) Add(ctx context.Context, object uint32) error {
+	return s.send(ctx, msgSubscribe, object)
+}
+
+// Drop ends the subscription to an object.
+func (s *Subscriber) Drop(ctx context.Context, object uint32) error {
+	return s.send(ctx, msgUnsubscribe, object)
+}
+
+func (s *Subscriber) send(ctx context.Context, kind byte, object uint32) error {
+	_, err := s.c.request(ctx, kind, 0, func(b []byte) []byte {
+		return appendNumber(appendNumber(b, attrObjID, s.id), attrTarget, object)
 	})
 	return err
 }

@@ -65,7 +65,7 @@ const queue = 4096
 
 // Serve serves l until ctx ends, and closes it.
 func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
-	d.clients, d.objects = map[uint32]*client{}, map[uint32]*object{}
+	d.begin()
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -83,6 +83,14 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
 			return err
 		}
 		all.Go(func() { d.serve(ctx, conn) })
+	}
+}
+
+func (d *Daemon) begin() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.clients == nil {
+		d.clients, d.objects = map[uint32]*client{}, map[uint32]*object{}
 	}
 }
 

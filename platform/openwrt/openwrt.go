@@ -1,0 +1,105 @@
+// Package openwrt is a vanilla OpenWrt router, 24.10 or 25.12: what package
+// linux reads of the kernel, with what the system's daemons say on ubus. It
+// starts no shell; the two commands that it needs are run in run.go.
+//
+// What ubus tells is asked for when it is wanted, and kept no longer than the
+// reading of one request may take (see bus). A source that does not answer is
+// an [platform.Unavailable]; an object that this image does not have (iwinfo,
+// odhcpd) is no error: what it would have said is not known.
+package openwrt
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"gatehouse/internal/ubus"
+	"gatehouse/platform"
+	"gatehouse/platform/linux"
+)
+
+// Options says where the system is. The zero value is the machine itself.
+type Options struct {
+	Root  string   // the folder that everything is below
+	NetNS *os.File // as linux.Options has it
+	// Dial opens ubusd's socket; nil: the real one.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Run runs a command; nil: os/exec.
+	Run func(ctx context.Context, argv ...string) error
+	// Settle is how long a reload may be quiet before it counts as done;
+	// 0: longer than procd waits before it begins.
+	Settle time.Duration
+	Log    *slog.Logger
+}
+
+// paths are the files of OpenWrt that the backend reads: the only place that
+// knows them.
+type paths struct {
+	release, deviceInfo, board     string
+	sysModel, sysBoard             string
+	leases, config, mounts, socket string
+	tmp                            string
+}
+
+func layout(root string) paths {
+	if root == "" {
+		root = "/"
+	}
+	at := func(p string) string { return filepath.Join(root, p) }
+	return paths{
+		release: at("/etc/openwrt_release"), deviceInfo: at("/etc/device_info"), board: at("/etc/board.json"),
+		sysModel: at("/tmp/sysinfo/model"), sysBoard: at("/tmp/sysinfo/board_name"),
+		leases: at("/tmp/dhcp.leases"), config: at("/etc/config"), mounts: at("/proc/mounts"), socket: at(ubus.Socket),
+		tmp: at("/tmp"),
+	}
+}
+
+// Detect says whether the system below root is an OpenWrt.
+func Detect(root string) bool {
+	_, err := os.Stat(layout(root).release)
+	return err == nil
+}
+
+// backend has the roles that ubus answers.
+type backend struct {
+	paths  paths
+	bus    *bus
+	log    *slog.Logger
+	run    func(ctx context.Context, argv ...string) error
+	settle time.Duration
+	kernel platform.Platform // as package linux has it
+}
+
+// New returns the roles of an OpenWrt router. ubusd need not be there yet.
+func New(o Options) (platform.Platform, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Run == nil {
+		o.Run = run
+	}
+	if o.Dial == nil {
+		o.Dial = new(net.Dialer).DialContext
+	}
+	if o.Settle == 0 {
+		o.Settle = settle
+	}
+	p, err := linux.New(linux.Options{Root: o.Root, NetNS: o.NetNS, Run: o.Run, Log: o.Log})
+	if err != nil {
+		return platform.Platform{}, err
+	}
+	b := &backend{paths: layout(o.Root), log: o.Log, run: o.Run, settle: o.Settle, kernel: p}
+	b.bus = newBus(b.paths.socket, o.Dial, o.Log)
+	p.Name = "openwrt"
+	p.Identity = b
+	p.Resolver = b
+	p.Logs = b
+	p.Power = b
+	p.Interfaces.State = b
+	p.WiFi.State = wifi{b}
+	p.DHCP.Leases = b
+	return p, nil
+}

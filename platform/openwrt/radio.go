@@ -1,0 +1,114 @@
+// What iwinfo says of a radio, in the words of TR-181.
+
+package openwrt
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"gatehouse/internal/ubus"
+	"gatehouse/platform"
+)
+
+// describe takes over `iwinfo info`.
+func describe(s *platform.RadioState, info ubus.Table) {
+	s.Name = text(info, "phy")
+	s.Channel = uint32(unsigned(info, "channel"))
+	s.Standards = texts(info, "hwmodes")
+	s.Width = width(text(info, "htmode"))
+	if n := number(info, "noise"); n < 0 {
+		s.Noise = int32(n)
+	}
+}
+
+// width is the bandwidth that a mode ends with: HT20, VHT80, VHT80+80, HE160,
+// EHT320.
+func width(htmode string) string {
+	mhz := strings.TrimLeft(htmode, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	switch {
+	case htmode == "NOHT":
+		return "20MHz"
+	case mhz == "320":
+		return "320MHz-1" // iwinfo does not tell the two apart
+	case mhz == "":
+		return ""
+	}
+	return strings.TrimRight(mhz, "+-") + "MHz"
+}
+
+// bandOf is the frequency band that a frequency is in.
+func bandOf(mhz int64) string {
+	switch {
+	case mhz >= 2400 && mhz < 2500:
+		return "2.4GHz"
+	case mhz >= 4900 && mhz < 5925:
+		return "5GHz"
+	case mhz >= 5925 && mhz < 7200:
+		return "6GHz"
+	}
+	return ""
+}
+
+// possible takes over `iwinfo freqlist`: the bands that the radio can use, and
+// the channels of the one that it is set to. Without a list, the band it is set
+// to is all that is known.
+func possible(s *platform.RadioState, freqs []ubus.Table, set string) {
+	current := map[string]string{"2g": "2.4GHz", "5g": "5GHz", "6g": "6GHz"}[set]
+	var channels []int
+	for _, f := range freqs {
+		mhz := number(f, "mhz")
+		band := bandOf(mhz)
+		if band == "" || flag(f, "restricted") || slices.Contains(texts(f, "flags"), "NO_IR") {
+			continue
+		}
+		if !slices.Contains(s.Bands, band) {
+			s.Bands = append(s.Bands, band)
+		}
+		if band == current || current == "" {
+			channels = append(channels, int(number(f, "channel")))
+		}
+		if mhz >= 5260 && mhz <= 5720 { // where radars are (ETSI EN 301 893)
+			s.DFS = true
+		}
+	}
+	if s.Bands == nil && current != "" {
+		s.Bands = []string{current}
+	}
+	s.Channels = ranges(channels)
+}
+
+// ranges writes numbers as "1-13" or "36,40,44".
+func ranges(list []int) string {
+	slices.Sort(list)
+	list = slices.Compact(list)
+	var parts []string
+	for i := 0; i < len(list); {
+		j := i
+		for j+1 < len(list) && list[j+1] == list[j]+1 {
+			j++
+		}
+		part := strconv.Itoa(list[i])
+		if j > i {
+			part += "-" + strconv.Itoa(list[j])
+		}
+		parts = append(parts, part)
+		i = j + 1
+	}
+	return strings.Join(parts, ",")
+}
+
+// percents are the powers that a radio can send with, of the largest.
+func percents(powers []ubus.Table) (list []int32) {
+	most := int64(0)
+	for _, p := range powers {
+		most = max(most, number(p, "mw"))
+	}
+	for _, p := range powers {
+		if n := int32((100*number(p, "mw") + most/2) / max(most, 1)); n > 0 {
+			list = append(list, n)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
