@@ -50,7 +50,8 @@ var may = map[string]string{
 	"agent/settings": "datamodel internal/store internal/uci",
 	"agent/core":     "",
 	"agent/notify":   "datamodel",
-	"agent/rpc":      "cwmp datamodel agent/core agent/notify",
+	"agent/transfer": "platform internal/digest internal/store",
+	"agent/rpc":      "cwmp datamodel agent/core agent/notify agent/transfer",
 	"agent/api":      "datamodel agent/core agent/notify",
 	"agent/control":  "agent/api",
 	"agent/bus":      "agent/api datamodel",
@@ -59,7 +60,7 @@ var may = map[string]string{
 	"docs/examples/go": "",
 	"agent/metrics":    "agent/api",
 	"agent/app": "platform datamodel datamodel/tr181 cwmp cwmp/connreq internal/endpoint internal/guard internal/store" +
-		" agent/api agent/bus agent/control agent/core agent/metrics agent/notify agent/rpc agent/settings agent/ubus internal/ubus nat nat/xmpp",
+		" agent/api agent/bus agent/control agent/core agent/metrics agent/notify agent/rpc agent/settings agent/transfer agent/ubus internal/ubus nat nat/xmpp",
 	"agent/doctor": "agent/api agent/settings internal/digest internal/endpoint platform",
 	"agent":        "agent/api agent/app agent/control agent/doctor platform platform/linux platform/openwrt",
 }

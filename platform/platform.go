@@ -36,6 +36,10 @@ type Platform struct {
 	Network   Network
 	Power     Power
 	Events    Events
+	Firmware  Firmware
+	Prober    Prober
+
+	ConfigFile ConfigFile
 
 	// What the platform keeps in configuration of its own.
 	Config     Config // nil: none of the tables below is there

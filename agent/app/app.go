@@ -21,6 +21,7 @@ import (
 	"gatehouse/agent/notify"
 	"gatehouse/agent/rpc"
 	"gatehouse/agent/settings"
+	"gatehouse/agent/transfer"
 	"gatehouse/cwmp"
 	"gatehouse/datamodel"
 	"gatehouse/datamodel/tr181"
@@ -39,6 +40,7 @@ type Config struct {
 	ConfigFile, FactoryFile string
 	State, Run              string
 	StateFS, RunFS          store.FS // nil: the real one
+	Spool                   string   // where the file of a transfer lies while it is on its way, in RAM; "": Run
 	ResolvConf, Hosts       string   // where the stub resolver reads; "": /etc
 
 	// Dial and Listen are the network; nil: the real one, with the interface
@@ -93,6 +95,10 @@ type Agent struct {
 	safe     bool
 	counters counters
 	recent   *recent
+
+	transfers *rpc.Transfers
+	runner    *transfer.Runner
+	pauses    pauses
 
 	network   atomic.Pointer[network]     // made by the first session
 	unchecked atomic.Pointer[cwmp.Client] // of a session that was held without a clock
@@ -219,6 +225,7 @@ func (a *Agent) start(ctx context.Context) error {
 	a.reach.refresh(ctx)
 	a.bootID = a.findBootID(ctx)
 	a.startAftermath()
+	a.startTransfers(ctx)
 	if err := a.startModel(ctx); err != nil {
 		return err
 	}
@@ -259,15 +266,16 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 		stun, xmpp, lightweight = a.withSTUN(), a.withXMPP(), a.withLightweight()
 	}
 	ours := tr181.Agent{
-		NAT:      stun,
-		XMPP:     xmpp,
-		Settings: a.settings,
-		Reach:    a.reach,
-		Identity: func() platform.ID { return a.id },
-		Keep:     func(name string) datamodel.Backing { return a.state.File("kept-"+name, 1) },
-		Version:  a.cfg.Version,
-		Start:    time.Now(),
-		Reload:   a.after.reload,
+		NAT:       stun,
+		XMPP:      xmpp,
+		Settings:  a.settings,
+		Reach:     a.reach,
+		Identity:  func() platform.ID { return a.id },
+		Keep:      func(name string) datamodel.Backing { return a.state.File("kept-"+name, 1) },
+		Version:   a.cfg.Version,
+		Transfers: a.runner.Queue,
+		Start:     time.Now(),
+		Reload:    a.after.reload,
 
 		Lightweight: lightweight,
 	}
@@ -325,7 +333,8 @@ func (a *Agent) startCore() (err error) {
 		Rand:     a.cfg.Rand,
 		Booted:   a.bootedOnce,
 		Wipe:     a.wipe,
-		After:    a.after.do, AfterLeft: a.after.left(),
+		Owed:     a.transfers.Owed,
+		After:    a.afterSession, AfterLeft: a.after.left(),
 		Log: a.log.With("component", "core"),
 	}
 	if a.cfg.Platform.Power != nil {
@@ -339,6 +348,7 @@ func (a *Agent) startCore() (err error) {
 		ParameterKey: func(tx *datamodel.Tx, key string) error { return a.settings.Stage(tx, settings.ParameterKey, key) },
 		Addressing:   a.addressing,
 		Written:      a.writtenByACS,
+		Transfers:    a.transfers,
 		Log:          a.log.With("component", "rpc"),
 	})
 	return nil
@@ -362,6 +372,7 @@ func (a *Agent) tasks() []task {
 		{name: "platform events", run: a.watchPlatform},
 		{name: "relay", run: a.relay},
 		{name: "trial", run: a.watchTrial},
+		{name: "transfers", run: a.runner.Run},
 		{name: "network", run: a.followNetwork},
 		{name: "connection requests", run: a.serveConnectionRequests},
 		{name: "control", run: a.serveControl},

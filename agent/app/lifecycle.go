@@ -47,6 +47,7 @@ func (a *Agent) bootedOnce(ctx context.Context) error {
 // wipe is the agent's part of a factory reset: all state is forgotten but
 // core's own, which core deals with itself. It may run twice.
 func (a *Agent) wipe(ctx context.Context) error {
+	a.transfers.Queue.Forget()
 	return errors.Join(
 		a.settings.Reset(ctx),
 		a.notify.Reset(ctx),

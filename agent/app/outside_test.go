@@ -124,7 +124,7 @@ acs\|SetParameterValues\|Device.ManagementServer.Password, Device.ManagementServ
 acs\|SetParameterValues\|Device.ManagementServer.Nope\|\|9003: .*Nope: 9005.*
 acs\|GetParameterNames\|Device., next level\|[0-9]+ names\|
 acs\|\?\|not understood\|\|9000: .*
-acs\|Download\|1 Firmware Upgrade Image from https://files.example/fw\?…\|\|9000: .*
+acs\|Download\|1 Firmware Upgrade Image from https://files.example/fw\?…\|\|9003: .*
 acs\|GetParameterValues\|Device.DeviceInfo.UpTime, Device.DeviceInfo.SerialNumber\|2 values\|`
 		if text := strings.Join(got, "\n"); !regexp.MustCompile(`\A` + want + `\z`).MatchString(text) {
 			t.Errorf("got\n%s\nwant\n%s", text, want)

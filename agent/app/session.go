@@ -90,6 +90,8 @@ func (s *sessions) run(ctx context.Context, o core.Order, informed func(), recor
 		return cwmp.Report{}, fmt.Errorf("what the ACS is to be told: %w", err)
 	}
 	defer a.notify.Dropped(context.WithoutCancel(ctx), changed) // nothing, once it is delivered
+	delivery, events := a.transfers.Deliver(ctx, a.core, o.Events)
+	o.Events = events
 	session := &cwmp.Session{
 		Exchange:       client,
 		Handler:        s.handler,
@@ -100,6 +102,8 @@ func (s *sessions) run(ctx context.Context, o core.Order, informed func(), recor
 		Log:            log,
 		Dump:           a.dump(o.ID),
 		Secret:         a.secret,
+		Calls:          delivery.Next,
+		Answered:       func(_ cwmp.Call, _ cwmp.Answer, err error) { delivery.Answered(context.WithoutCancel(ctx), err) },
 		Informed: func() {
 			a.way.good.Store(true)
 			informed()

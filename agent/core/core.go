@@ -79,6 +79,9 @@ type Config struct {
 	// the place to put DelayReboot back to -1. When it fails, DelayReboot is
 	// not heeded until it changes. May be nil.
 	Booted func(ctx context.Context) error
+	// Owed lists, at the start, the undelivered events that calls of their own
+	// deliver, as who keeps those calls knows them. Nil: core's own file knows.
+	Owed func() []Event
 	// Wipe forgets all that the agent keeps, except core's own two files. It
 	// may be called again when the power failed on the way.
 	Wipe func(ctx context.Context) error

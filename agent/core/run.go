@@ -97,6 +97,7 @@ func (a *Agent) start(ctx context.Context) {
 		_ = a.save(false) // the marker of this boot, before anything else
 		early = a.booted(ctx)
 	}
+	a.owe()
 	if a.d.wipe && (a.cfg.Wipe == nil || a.cfg.Restart == nil) {
 		a.log.Error("a factory reset was promised, and this device cannot")
 		a.d.wipe = false

@@ -37,7 +37,7 @@ type Addressing struct {
 	AutoCreate bool // SetParameterValues makes the rows of unknown aliases
 }
 
-// Config is what New needs; every field must be given.
+// Config is what New needs; every field must be given that is not said to be optional.
 type Config struct {
 	Tree         *datamodel.Tree
 	Attributes   Attributes
@@ -45,6 +45,7 @@ type Config struct {
 	ParameterKey func(tx *datamodel.Tx, key string) error // stages it in the transaction
 	Addressing   func() Addressing
 	Written      func(ctx context.Context, paths []string) // hint: these have changed; may be nil
+	Transfers    *Transfers                                // nil: none
 	Log          *slog.Logger
 }
 
@@ -60,8 +61,8 @@ func New(c Config) *Methods { return &Methods{Config: c} }
 // (TR-069 A.3.2.1, A.3.2.9).
 const maxKey = 32
 
-// supported is what GetRPCMethods tells (TR-069 A.3.1.1); exactly what Handle
-// knows.
+// supported is what GetRPCMethods tells (TR-069 A.3.1.1), besides the methods
+// on transfers; exactly what Handle knows.
 var supported = []string{
 	"GetRPCMethods",
 	"SetParameterValues",
@@ -90,7 +91,7 @@ func (m *Methods) Handle(ctx context.Context, req cwmp.Request) (cwmp.Response, 
 func (m *Methods) handle(ctx context.Context, req cwmp.Request) (cwmp.Response, error) {
 	switch r := req.(type) {
 	case cwmp.GetRPCMethods:
-		return cwmp.GetRPCMethodsResponse{MethodList: slices.Clone(supported)}, nil
+		return cwmp.GetRPCMethodsResponse{MethodList: slices.Concat(supported, m.Transfers.methods())}, nil
 	case cwmp.GetParameterValues:
 		return cwmp.GetParameterValuesResponse{ParameterList: m.values(ctx, r.ParameterNames)}, nil
 	case cwmp.GetParameterNames:
@@ -115,7 +116,7 @@ func (m *Methods) handle(ctx context.Context, req cwmp.Request) (cwmp.Response, 
 	case cwmp.ScheduleInform:
 		return m.scheduleInform(ctx, r)
 	}
-	return nil, cwmp.Faultf(cwmp.FaultMethodNotSupported, "%s", req.Method())
+	return m.transfer(ctx, req)
 }
 
 // setAttributes is all or nothing, in the order of the list (TR-069 A.3.2.4).

@@ -55,6 +55,8 @@ type Agent struct {
 	XMPP XMPP
 	// Lightweight says that the agent sends lightweight notifications (Annex M).
 	Lightweight bool
+	// Transfers is what the queue of transfers knows; nil: there is none.
+	Transfers Transfers
 	// Keep returns where a table of rows that the agent keeps itself is
 	// stored. Nil: nothing of the network can be written.
 	Keep func(name string) datamodel.Backing
@@ -87,6 +89,13 @@ type NAT interface {
 	// NATDetected and the address at which UDP connection requests arrive,
 	// "host:port"; "" while nothing is known.
 	UDPAddress() (natDetected bool, address string)
+}
+
+// Transfers says what has come by a transfer.
+type Transfers interface {
+	// ConfigApplied is when a configuration file was last put in place; zero
+	// when none was.
+	ConfigApplied() time.Time
 }
 
 // XMPP says how a connection is doing; ok is false for one that the agent does
@@ -161,6 +170,7 @@ func New(p platform.Platform, a Agent) *Model {
 	add(p.Processes != nil, m.processStatus, m.process)
 	add(p.Sensors != nil, m.temperatureSensor)
 	add(p.Logs != nil, m.vendorLogFile)
+	add(p.ConfigFile != nil && a.Transfers != nil, m.vendorConfigFile)
 	add(true, m.supportedDataModel)
 	add(a.Settings != nil, m.managementServer)
 	add(a.Settings != nil && a.Keep != nil, m.informParameter)

@@ -54,6 +54,8 @@ type house struct {
 	dir    string // holds the configuration and other files of the image
 	wan    string // where the agent dials from
 
+	closers []func() error // of other servers
+
 	quiet  []acs.Rule // rules that the agent is led to break
 	dumped *logbook   // envelopes as `log soap` shows them
 	agent  *app.Agent
@@ -119,6 +121,9 @@ func (h *house) leave() {
 		h.end()
 	}
 	h.acs.Close()
+	for _, f := range h.closers {
+		_ = f() // a server of the story
+	}
 	for _, v := range h.acs.Violations() {
 		if !h.expected(v) {
 			h.t.Errorf("the ACS complains: %v", v)
@@ -186,7 +191,7 @@ func (h *house) cfg() app.Config {
 		Version:    "1.2.3",
 		ConfigFile: filepath.Join(h.dir, "gatehouse"),
 		State:      "/state", StateFS: h.state,
-		Run: "/run", RunFS: h.ram,
+		Run: "/run", RunFS: h.ram, Spool: filepath.Join(h.dir, "spool"),
 		ResolvConf: "/nonexistent/resolv.conf",
 		Hosts:      filepath.Join(h.dir, "hosts"),
 		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {

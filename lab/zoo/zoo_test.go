@@ -41,7 +41,7 @@ var unreplayed = []absent{
 // TestZoo runs every exhibit, and fails when a row of 1 to 40 has neither a
 // test nor a reason.
 func TestZoo(t *testing.T) {
-	all := slices.Concat(cookies(), authentication(), transport(), redirects(), retries(), envelopes(), reaching(), names(), values(), lives())
+	all := slices.Concat(cookies(), authentication(), transport(), redirects(), retries(), envelopes(), reaching(), names(), values(), lives(), transfers())
 	shown := map[int]bool{}
 	seen := map[string]bool{}
 	for _, e := range all {

@@ -62,6 +62,7 @@ type Router struct {
 	boots           int
 	reboots, resets int
 	onReboot        func(factoryReset bool)
+	files           files
 
 	config  config
 	network *network // nil: links are the interfaces
@@ -99,6 +100,7 @@ func New() *Router {
 		hooks:    map[Source]func(int){},
 		boot:     time.Now().Add(-90 * time.Second),
 		boots:    1,
+		files:    homeFiles(),
 		state:    home(),
 		config: config{committed: store{}, reloads: map[string]int{}, failed: map[string]error{},
 			upstream: map[string]bool{"network": true}, onReload: map[string]func(){},
@@ -116,6 +118,7 @@ func (r *Router) Platform() platform.Platform {
 	p.Name, p.Identity, p.System, p.TCP, p.Processes, p.Sensors, p.Logs = "fake", b, b, b, b, b, b
 	p.Links, p.Addresses, p.Routes, p.Neighbors, p.IPv6, p.Resolver, p.Clock = b, b, b, b, b, b, b
 	p.Network, p.Power, p.Events = b, b, b
+	p.Firmware, p.ConfigFile, p.Prober = b, b, b
 	p.Config = configuration{r}
 	return p
 }
