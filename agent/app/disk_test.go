@@ -151,7 +151,7 @@ func TestKillAtEachWrite(t *testing.T) {
 func killedAt(t *testing.T, n int, fault storetest.Fault, loss storetest.Loss) (calls int) {
 	t.Helper()
 	story(t, acs.Options{}, config(), func(t *testing.T, h *house) {
-		h.broken = []string{string(acs.RuleConnection), string(acs.RuleCookie), string(acs.RuleEvent)}
+		h.broken = []string{string(acs.RuleConnection), string(acs.RuleCookie)}
 		h.start()
 		h.session(1)
 		first := len(h.state.Calls())

@@ -48,7 +48,7 @@ func TestFailuresByKind(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(string(tt.kind), func(t *testing.T) {
 			story(t, tt.o, config(), func(t *testing.T, h *house) {
-				h.broken = []string{string(acs.RuleConnection), string(acs.RuleCookie), string(acs.RuleEvent), string(acs.RuleAuth)}
+				h.broken = []string{string(acs.RuleConnection), string(acs.RuleCookie), string(acs.RuleAuth)}
 				if tt.change != nil {
 					tt.change(h)
 				}

@@ -27,6 +27,13 @@ type sessions struct {
 // reading the whole tree of a large router on a slow CPU takes a while.
 const sessionTimeout = 60 * time.Second
 
+// sessionLasts bounds a session as a whole: an ACS that asks for ever, or answers
+// each call at the last moment, must not keep the agent from everything that
+// waits for the end of the session.
+const sessionLasts = time.Hour
+
+var errTooLong = fmt.Errorf("the session did not end within %v: %w", sessionLasts, context.DeadlineExceeded)
+
 // offerOlder is how long an ACS is offered CWMP 1.0 alone. An ACS that was out
 // of order fails in the same way as one that knows nothing newer.
 const offerOlder = 24 * time.Hour
@@ -36,7 +43,12 @@ func (s *sessions) Run(ctx context.Context, o core.Order, informed func()) core.
 	log := s.agent.log.With("component", "cwmp")
 	s.agent.counters.begin(o)
 	record := s.agent.recent.begin(o)
-	report, err := s.run(ctx, o, informed, record, log)
+	limited, cancel := context.WithTimeoutCause(ctx, sessionLasts, errTooLong)
+	defer cancel()
+	report, err := s.run(limited, o, informed, record, log)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		err = errTooLong
+	}
 	record.end(err)
 	if err != nil && ctx.Err() == nil {
 		s.agent.counters.failed(kindOf(err))

@@ -45,9 +45,8 @@ func TestTroubleInEachPhase(t *testing.T) {
 func inTrouble(t *testing.T, trouble acs.Trouble, phase string, put func(*acs.Chaos, acs.Trouble)) {
 	story(t, acs.Options{}, config(), func(t *testing.T, h *house) {
 		// After nonsense it may hang up; what died with a connection is sent again
-		// over another one, which our ACS takes for an old cookie; and a session
-		// that broke off comes again without an event.
-		h.broken = []string{string(acs.RuleConnection), string(acs.RuleCookie), string(acs.RuleEvent)}
+		// over another one, which our ACS takes for an old cookie.
+		h.broken = []string{string(acs.RuleConnection), string(acs.RuleCookie)}
 		trouble.Times = 2 // a dead connection is tried once more
 		if trouble.Cut == acs.CutNone {
 			trouble.Times = 1
@@ -288,6 +287,35 @@ func TestPlainHTTPRefused(t *testing.T) {
 		synctest.Wait()
 		if n := len(h.acs.Sessions()); n != 0 {
 			t.Errorf("%d sessions", n)
+		}
+	})
+}
+
+// An ACS that always has one more request, and answers slowly, does not hold the
+// agent for ever.
+func TestSessionWithoutAnEnd(t *testing.T) {
+	story(t, acs.Options{SessionTimeout: 5 * time.Minute}, config(), func(t *testing.T, h *house) {
+		h.broken = []string{string(acs.RuleConnection)}
+		h.acs.Queue("", func(c *acs.Conversation) error {
+			for {
+				if _, err := c.GetParameterValues("Device.DeviceInfo.UpTime"); err != nil {
+					return err
+				}
+				time.Sleep(20 * time.Second)
+			}
+		})
+		began := time.Now()
+		h.start()
+		s := h.good(1)
+		if d := time.Since(began); d < 50*time.Minute || d > 70*time.Minute {
+			t.Errorf("the next session after %v", d)
+		}
+		h.wantEvents(s, "2 PERIODIC") // what was delivered is; an Inform without an event is refused by some
+		if s.Inform.RetryCount != 1 {
+			t.Errorf("RetryCount %d", s.Inform.RetryCount)
+		}
+		if n := h.status().Counters.Failures[api.FailedTimeout]; n != 1 {
+			t.Errorf("counted %v", h.status().Counters.Failures)
 		}
 	})
 }

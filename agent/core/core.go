@@ -23,7 +23,7 @@ import (
 type Order struct {
 	ID         string  // correlates the log lines of one session
 	URL        string  // the ACS that the order is for
-	Events     []Event // at most 64, in the order of the Inform; none in the retry of a session that broke off after it had delivered them
+	Events     []Event // at most 64, in the order of the Inform
 	RetryCount uint32  // failed attempts so far, not capped
 }
 

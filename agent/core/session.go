@@ -41,7 +41,7 @@ func (a *Agent) launch() {
 // opening returns the earliest time at which a session may begin; zero when
 // none is wanted. A session that broke off is tried again even when all of its
 // events were delivered before that: the ACS had not come to its end (TR-069
-// 3.2.1.1). The Event list is empty then.
+// 3.2.1.1).
 func (a *Agent) opening() time.Time {
 	n, onlyChanges := a.waiting()
 	if n == 0 && !a.brokeOff || !a.talks() {
@@ -76,6 +76,13 @@ func (a *Agent) runSession() {
 		URL:        a.set.URL,
 		Events:     a.order(),
 		RetryCount: a.r.retry,
+	}
+	if len(o.Events) == 0 {
+		// The retry of a session that broke off once its events were delivered.
+		// Some ACSes refuse an Inform without an event; to tell a boot or a
+		// bootstrap twice would be a lie, and a 6 CONNECTION REQUEST must not be
+		// told again (TR-069 3.7.1.5). 2 PERIODIC asks for nothing.
+		o.Events = []Event{{Code: Periodic}}
 	}
 	a.hurry, a.urgent = false, false
 	a.retryAt, a.notBefore = time.Time{}, time.Time{}
