@@ -75,9 +75,11 @@ type WiFiSecurity struct {
 
 // WiFiState reads how the wireless side is doing.
 type WiFiState interface {
+	// Radios that are there, which may be fewer than are configured.
 	Radios(ctx context.Context) iter.Seq2[RadioState, error]
+	// SSIDs that were taken up: one that was just configured has no state.
 	SSIDs(ctx context.Context) iter.Seq2[SSIDState, error]
-	// Stations of one SSID, by its key.
+	// Stations of one SSID, by its key; none where there is no such SSID.
 	Stations(ctx context.Context, ssid string) iter.Seq2[Station, error]
 }
 
@@ -99,6 +101,12 @@ type RadioState struct {
 	FixedStandards    bool     // OperatingStandards cannot be changed
 	BeaconEvery, DTIM uint32
 	Stats             LinkStats
+
+	// What it can be told to be.
+	Widths     []string // SupportedOperatingChannelBandwidths; nil: not known
+	Modes      []string // ModesSupported of its access points; never empty
+	WPSMethods []string // ConfigMethodsSupported; nil: no WPS
+	WMM, UAPSD bool     // its access points can do them
 }
 
 // SSIDState is how a network is doing.

@@ -258,7 +258,7 @@ func TestPeerClaims(t *testing.T) {
 		"Device.ManagementServer.URL":            "InvalidName",
 		"Device.":                                "InvalidName",
 		"Internet.X_ACME_":                       "InvalidName",
-		"Device.WiFi.SSID.{i}.X_ACME_":           "InvalidName", // there is none
+		"Device.MoCA.Interface.{i}.X_ACME_":      "InvalidName", // there is none
 		"Device.X_":                              "InvalidName",
 		"Device.X_ACME":                          "InvalidName",
 		"Device.X_ACME_Led.{i}.":                 "Denied",

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 	"unsafe"
 
 	"gatehouse/datamodel"
@@ -22,8 +23,9 @@ type dumpKey struct {
 
 // A linkTable is one dump of the links, in the order of the platform.
 type linkTable struct {
-	all []platform.Link
-	by  map[string]int
+	all  []platform.Link
+	by   map[string]int
+	wifi func() map[string]datamodel.Key // link: its SSID; read when asked for
 }
 
 // get returns the link called name.
@@ -53,7 +55,8 @@ func (m *Model) dumpLinks(ctx context.Context) (*linkTable, error) {
 			if err != nil {
 				return nil, err
 			}
-			t := &linkTable{all: all, by: make(map[string]int, len(all))}
+			t := &linkTable{all: all, by: make(map[string]int, len(all)),
+				wifi: sync.OnceValue(func() map[string]datamodel.Key { return m.wifiLinks(ctx) })}
 			for i := range all {
 				t.by[all[i].Name] = i
 			}

@@ -107,10 +107,10 @@ var ethernetLinkParams = []datamodel.Param[ethernetLink]{
 func (m *Model) ethernetLink() datamodel.Object {
 	return datamodel.Define(ethernetLinkPath, ethernetLinkParams, datamodel.Source[ethernetLink]{
 		Topics: []datamodel.Topic{LinkChanged},
-		Rows: linkRows(m, hasEthernetLink, func(l platform.Link, _ *linkTable) ethernetLink {
+		Rows: linkRows(m, hasEthernetLink, func(l platform.Link, t *linkTable) ethernetLink {
 			return ethernetLink{
 				enable: l.Enabled, status: l.State, name: l.Name, lastChange: m.lastChange(l),
-				lowerLayers: underEthernetLink(l), mtu: l.MTU, macAddress: upMAC(l.MAC),
+				lowerLayers: underEthernetLink(l, t), mtu: l.MTU, macAddress: upMAC(l.MAC),
 			}
 		}),
 	})

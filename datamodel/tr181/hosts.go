@@ -18,6 +18,7 @@ import (
 type host struct {
 	physAddress   string
 	ipAddress     string
+	associated    datamodel.Ref
 	layer1        datamodel.Ref
 	layer3        datamodel.Ref
 	interfaceType string
@@ -30,6 +31,7 @@ type host struct {
 var hostParams = []datamodel.Param[host]{
 	{Name: "PhysAddress", At: func(h *host) any { return &h.physAddress }, Check: datamodel.Len{Max: 64}},
 	{Name: "IPAddress", At: func(h *host) any { return &h.ipAddress }, Check: datamodel.IPAddress{}},
+	{Name: "AssociatedDevice", At: func(h *host) any { return &h.associated }, Check: datamodel.Len{Max: 256}, Refs: []string{wifiStationPath}},
 	{Name: "Layer1Interface", At: func(h *host) any { return &h.layer1 }, Check: datamodel.Len{Max: 256}},
 	{Name: "Layer3Interface", At: func(h *host) any { return &h.layer3 }, Check: datamodel.Len{Max: 256}, Refs: []string{ipInterfacePath}},
 	{Name: "InterfaceType", At: func(h *host) any { return &h.interfaceType },
@@ -41,9 +43,14 @@ var hostParams = []datamodel.Param[host]{
 const hostPath = "Device.Hosts.Host.{i}."
 
 func (m *Model) host() datamodel.Object {
+	var without []string
+	if !m.hasWiFi() {
+		without = append(without, "AssociatedDevice")
+	}
 	return datamodel.Define(hostPath, hostParams, datamodel.Source[host]{
 		Volatile: true,
-		Topics:   []datamodel.Topic{NeighborChanged, LinkChanged},
+		Topics:   []datamodel.Topic{NeighborChanged, LinkChanged, StationChanged},
+		Without:  without,
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[host], error] {
 			return func(yield func(datamodel.Row[host], error) bool) {
 				all, err := m.hostTable(ctx)
@@ -127,6 +134,11 @@ func (m *Model) hostTable(ctx context.Context) (*hostList, error) {
 				}
 				list.add(n, links)
 			}
+			for mac, at := range m.wifiStations(ctx) {
+				if h := list.by[mac]; h != nil {
+					h.associated, h.layer1, h.interfaceType = at.station(mac), wifiRef(wifiRadioPath, at.radio), "Wi-Fi"
+				}
+			}
 			return list, nil
 		})
 }
@@ -161,7 +173,7 @@ func (t *hostList) add(n platform.Neighbor, links *linkTable) {
 }
 
 // underHost says by which interfaces a host on l is reached. Behind a bridge
-// it is not known by which port.
+// it is not known by which port, unless a radio knows it.
 func underHost(l platform.Link) (layer1, layer3 datamodel.Ref, kind string) {
 	switch l.Kind {
 	case platform.LinkEthernet:

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gatehouse/datamodel"
+	"gatehouse/platform"
 )
 
 // Device.InterfaceStack.{i}.: every pair of an interface object and one of
@@ -25,7 +26,7 @@ var interfaceStackParams = []datamodel.Param[interfaceStack]{
 
 func (m *Model) interfaceStack() datamodel.Object {
 	return datamodel.Define("Device.InterfaceStack.{i}.", interfaceStackParams, datamodel.Source[interfaceStack]{
-		Topics: []datamodel.Topic{LinkChanged},
+		Topics: []datamodel.Topic{LinkChanged, WiFiChanged, ConfigChanged},
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[interfaceStack], error] {
 			return func(yield func(datamodel.Row[interfaceStack], error) bool) {
 				t, err := m.dumpLinks(ctx)
@@ -33,19 +34,43 @@ func (m *Model) interfaceStack() datamodel.Object {
 					yield(datamodel.Row[interfaceStack]{}, err)
 					return
 				}
-				t.layers(func(higher datamodel.Ref, lower []datamodel.Ref) bool {
+				more := t.layers(func(higher datamodel.Ref, lower []datamodel.Ref) bool {
 					for _, l := range lower {
-						row := datamodel.Row[interfaceStack]{Key: layerKey(higher) + ">" + layerKey(l)}
-						row.Value.higher, row.Value.lower = higher, l
-						if !yield(row, nil) {
+						if !yield(layerPair(higher, l), nil) {
 							return false
 						}
 					}
 					return true
 				})
+				if more && m.hasWiFi() {
+					m.wifiLayers(ctx, yield)
+				}
 			}
 		},
 	})
+}
+
+// wifiLayers are the pairs of the networks and their radios.
+func (m *Model) wifiLayers(ctx context.Context, yield func(datamodel.Row[interfaceStack], error) bool) {
+	ssids, err := m.ssids(ctx)
+	var radios []platform.Entry[platform.Radio]
+	if err == nil {
+		radios, err = m.radios(ctx)
+	}
+	if err != nil {
+		yield(datamodel.Row[interfaceStack]{}, err)
+		return
+	}
+	for _, s := range ssids {
+		pair := layerPair(wifiRef(wifiSSIDPath, s.Key), wifiRef(wifiRadioPath, s.Value.Radio))
+		if entry(radios, s.Value.Radio) != nil && !yield(pair, nil) {
+			return
+		}
+	}
+}
+
+func layerPair(higher, lower datamodel.Ref) datamodel.Row[interfaceStack] {
+	return datamodel.Row[interfaceStack]{Key: layerKey(higher) + ">" + layerKey(lower), Value: interfaceStack{higher: higher, lower: lower}}
 }
 
 // layerKey names an interface object by its table and its keys, not by its

@@ -85,9 +85,12 @@ func underVLANTermination(l platform.Link, t *linkTable) []datamodel.Ref {
 	return nil
 }
 
-// underEthernetLink is the port itself, or the management port of the bridge.
-func underEthernetLink(l platform.Link) []datamodel.Ref {
+// underEthernetLink is the port itself, the network that the radio sends, or
+// the management port of the bridge.
+func underEthernetLink(l platform.Link, t *linkTable) []datamodel.Ref {
 	switch l.Kind {
+	case platform.LinkWiFi:
+		return t.underWiFi(l)
 	case platform.LinkEthernet:
 		return []datamodel.Ref{ethernetInterfaceRef(l.Name)}
 	case platform.LinkBridge:
@@ -108,25 +111,37 @@ func underBridgePort(l platform.Link, t *linkTable) []datamodel.Ref {
 		}
 		return refs
 	}
-	if hasEthernetInterface(l) {
+	switch l.Kind {
+	case platform.LinkEthernet:
 		return []datamodel.Ref{ethernetInterfaceRef(l.Name)}
+	case platform.LinkWiFi:
+		return t.underWiFi(l)
 	}
 	return nil
 }
 
-// layers calls f for every interface object, highest layer first, with what
-// it stands on.
-func (t *linkTable) layers(f func(higher datamodel.Ref, lower []datamodel.Ref) bool) {
+// underWiFi is the SSID that has the link for its interface.
+func (t *linkTable) underWiFi(l platform.Link) []datamodel.Ref {
+	if ssid, ok := t.wifi()[l.Name]; ok {
+		return []datamodel.Ref{wifiRef(wifiSSIDPath, ssid)}
+	}
+	return nil
+}
+
+// layers calls f for every interface object that is a link, highest layer
+// first, with what it stands on; it returns false when f did.
+func (t *linkTable) layers(f func(higher datamodel.Ref, lower []datamodel.Ref) bool) bool {
 	ref := func(table string, at ...datamodel.Key) datamodel.Ref { return datamodel.Ref{Table: table, At: at} }
 	for i := range t.all {
 		l := t.all[i]
 		more := (!hasIPInterface(l) || f(ipInterfaceRef(l.Name), underIPInterface(l))) &&
 			(!hasVLANTermination(l) || f(ref(vlanTerminationPath, l.Name), underVLANTermination(l, t))) &&
-			(!hasEthernetLink(l) || f(ethernetLinkRef(l.Name), underEthernetLink(l))) &&
+			(!hasEthernetLink(l) || f(ethernetLinkRef(l.Name), underEthernetLink(l, t))) &&
 			(l.Kind != platform.LinkBridge || f(bridgePortRef(l.Name, l.Name), underBridgePort(l, t))) &&
 			(l.Master == "" || f(bridgePortRef(l.Master, l.Name), underBridgePort(l, t)))
 		if !more {
-			return
+			return false
 		}
 	}
+	return true
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"gatehouse/datamodel"
+	"gatehouse/platform"
 )
 
 // Stats. of every interface object: the counters of its link. What Linux does
@@ -17,6 +18,7 @@ type linkStats struct {
 	errorsSent, errorsReceived     uint32
 	discardsSent, discardsReceived uint32
 	multicastReceived              uint64
+	noise                          int32 // dBm; of a radio
 }
 
 var linkStatsParams = []datamodel.Param[linkStats]{
@@ -29,22 +31,29 @@ var linkStatsParams = []datamodel.Param[linkStats]{
 	{Name: "DiscardPacketsSent", At: func(s *linkStats) any { return &s.discardsSent }, Notify: datamodel.NotifyNever},
 	{Name: "DiscardPacketsReceived", At: func(s *linkStats) any { return &s.discardsReceived }, Notify: datamodel.NotifyNever},
 	{Name: "MulticastPacketsReceived", At: func(s *linkStats) any { return &s.multicastReceived }, Notify: datamodel.NotifyNever},
+	{Name: "Noise", At: func(s *linkStats) any { return &s.noise }},
+}
+
+// countersOf prints what the platform counts. A 32-bit counter wraps, as
+// StatsCounter32 does.
+func countersOf(s platform.LinkStats) linkStats {
+	return linkStats{
+		s.BytesSent, s.BytesReceived, s.PacketsSent, s.PacketsReceived,
+		uint32(s.ErrorsSent), uint32(s.ErrorsReceived),
+		uint32(s.DiscardsSent), uint32(s.DiscardsReceived), s.MulticastReceived, 0,
+	}
 }
 
 // stats declares the Stats. below the interface table at path, whose
-// last key is the name of a link. A 32-bit counter wraps, as StatsCounter32 does.
+// last key is the name of a link.
 func (m *Model) stats(path string) datamodel.Object {
 	return datamodel.Define(path+"Stats.", linkStatsParams, datamodel.Source[linkStats]{
-		Topics: []datamodel.Topic{LinkChanged},
-		Keys:   datamodel.Always,
+		Topics:  []datamodel.Topic{LinkChanged},
+		Without: []string{"Noise"},
+		Keys:    datamodel.Always,
 		Rows: datamodel.One(func(ctx context.Context, at []datamodel.Key) (linkStats, error) {
 			l, _, err := m.linkNamed(ctx, at[len(at)-1])
-			s := l.Stats
-			return linkStats{
-				s.BytesSent, s.BytesReceived, s.PacketsSent, s.PacketsReceived,
-				uint32(s.ErrorsSent), uint32(s.ErrorsReceived),
-				uint32(s.DiscardsSent), uint32(s.DiscardsReceived), s.MulticastReceived,
-			}, err
+			return countersOf(l.Stats), err
 		}),
 	})
 }

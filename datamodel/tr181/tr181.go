@@ -31,6 +31,8 @@ const (
 	HostnameChanged = datamodel.Topic(platform.HostnameChanged)
 	ClockStepped    = datamodel.Topic(platform.ClockStepped)
 	ConfigChanged   = datamodel.Topic(platform.ConfigChanged)
+	WiFiChanged     = datamodel.Topic(platform.WiFiChanged)
+	StationChanged  = datamodel.Topic(platform.StationChanged)
 
 	// InterfaceChanged says that a logical interface went up or down.
 	InterfaceChanged = datamodel.Topic(platform.InterfaceChanged)
@@ -189,6 +191,7 @@ func New(p platform.Platform, a Agent) *Model {
 		add(p.Routes != nil, m.router, m.ipv4Forwarding, m.ipv6Forwarding)
 		add(p.Neighbors != nil, m.host, m.hostIPv4, m.hostIPv6)
 	}
+	add(m.hasWiFi(), m.wifiRadio, m.wifiRadioStats, m.wifiSSID, m.wifiSSIDStats, m.wifiAccessPoint, m.wifiStation)
 	add(p.Resolver != nil, m.dns, m.dnsClient, m.dnsServer)
 	add(p.Resolver != nil && p.Config != nil && p.Naming != nil && p.Forwards != nil, m.dnsRelay, m.dnsForwarding)
 	add(p.Clock != nil, m.time, m.timeClient)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -114,6 +115,9 @@ func TestMisfortuneCookie(t *testing.T) {
 	}
 }
 
+// hidden are the secrets of TR-181, which read as "".
+var hidden = regexp.MustCompile("(Password|Passphrase|Secret)$")
+
 // TestShellInValues: the string of Mirai by way of SetParameterValues, wherever
 // text is taken: stored as it is, or refused; nothing else.
 func TestShellInValues(t *testing.T) {
@@ -142,7 +146,7 @@ func TestShellInValues(t *testing.T) {
 						continue
 					}
 					want := text
-					if strings.HasSuffix(i.Name, "Password") {
+					if hidden.MatchString(i.Name) {
 						want = "" // TR-181: hidden
 					}
 					now, err := c.GetParameterValues(i.Name)

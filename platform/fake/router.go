@@ -87,6 +87,7 @@ type state struct {
 	processes []platform.Process
 	sensors   []platform.Sensor
 	logs      []platform.Log
+	wifi      wifi
 }
 
 // New returns a home router: a WAN port with addresses by DHCP and SLAAC, a
@@ -129,6 +130,7 @@ func (r *Router) homeTables() {
 	r.homeTiming()
 	r.homeNaming()
 	r.homeUsers()
+	r.homeWiFi()
 }
 
 // FailRead lets a source be unavailable because of err, until nil is given.
