@@ -51,7 +51,7 @@ var fields = [...]field{
 	{key: "sippassword", at: func(d *Document) any { return &d.SIP.Password }, secret: true},
 	{key: "sipauthpassword", at: func(d *Document) any { return &d.SIP.Password }, secret: true},
 	{key: "sipregistrationmaximumthreshold", at: func(d *Document) any { return &d.SIP.MaximumInterval }, hi: math.MaxInt32},
-	{key: "credentials", read: credentials},
+	{key: "credentials", read: readCredentials},
 	{key: "configurationauthpassword", at: func(d *Document) any { return &d.ConfigPassword }, secret: true},
 	{key: "configurationauthexpiration", at: func(d *Document) any { return &d.ConfigPasswordExpires }, lo: -1, hi: math.MaxInt32},
 
@@ -200,7 +200,7 @@ func transport(d *Document, v value, where string) error {
 	return err
 }
 
-func credentials(d *Document, v value, where string) error {
+func readCredentials(d *Document, v value, where string) error {
 	for i, item := range v.list() {
 		at := index(where, i)
 		if item.kind != object {

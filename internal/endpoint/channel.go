@@ -84,7 +84,11 @@ type Attempt struct {
 func (e *AttemptsError) Error() string {
 	why := make([]string, len(e.Tries))
 	for i, t := range e.Tries {
-		why[i] = fmt.Sprintf("%s: %v", t.Target, plainError(t.Err))
+		err := t.Err
+		if _, bare := err.(*net.OpError); bare {
+			err = plainError(err)
+		}
+		why[i] = fmt.Sprintf("%s: %v", t.Target, err)
 	}
 	return e.Channel + ": " + strings.Join(why, "; ")
 }

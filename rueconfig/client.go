@@ -1,0 +1,337 @@
+// Where the document comes from: discovery, the forms of the service, failover.
+
+package rueconfig
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/internal/endpoint"
+)
+
+// A Form is how a provider hands the configuration out.
+type Form string
+
+// Forms.
+const (
+	// Merged is one document at one path, merged by the server: the form of the
+	// drafts, with the servers found by SRV.
+	Merged Form = "merged"
+	// Resources are ProviderConfig and RueConfig of RFC 9248 9, which we merge.
+	Resources Form = "rfc9248"
+)
+
+// Trust is whom to believe in the conversations of one fetch; it is asked for
+// before each and dropped after it.
+type Trust struct {
+	TLS *tls.Config // roots, client certificate, versions from 1.2 on
+	Now time.Time   // zero: nobody knows; dates are then those of the chain
+}
+
+// A Backing is a small file, atomically replaced; Load returns fs.ErrNotExist
+// when there is none.
+type Backing interface {
+	Load() ([]byte, error)
+	Save([]byte) error
+}
+
+// Config says what to fetch, and how.
+type Config struct {
+	Channel string // name of the channel in logs, rules and status; "": "rue"
+
+	Domain   string // of the provider
+	Registry string // RFC 9248: where the list of providers is; "": Domain is the entry point
+	Provider string // RFC 9248: name in that list
+	Form     Form   // "": Merged
+	Service  string // of the SRV name; "": "rueconfig". "-": no SRV
+	Port     uint16 // where no SRV names one; 0: 443
+	Path     string // of the merged document; "": "/v1"
+
+	Username string
+	Password Secret
+	Basic    bool   // Basic is answered, too, where nothing better is offered
+	Instance string // RFC 9248: the same in all calls of this device
+	APIKey   Secret // RFC 9248
+
+	// DomainOnly wants a certificate for the provider's domain or config.DOMAIN
+	// even from a server that SRV names. Else one for that server will do: every
+	// deployed client has it so, and DNS is then believed that far.
+	DomainOnly bool
+
+	Resolver  *endpoint.Resolver
+	Dial      endpoint.DialFunc // to a literal address, or by name for a redirect
+	Trust     func() (Trust, error)
+	Rules     endpoint.Rules
+	UserAgent string
+
+	Cache   Backing         // on flash; nil: nothing is kept
+	Factory func() []byte   // a merged document that came with the image; nil: none
+	Apply   func(*Document) // told of each new document, at the start, too; nil: nobody cares
+	Rand    func(n int64) int64
+	Log     *slog.Logger
+}
+
+// A Client finds, fetches and keeps the configuration of one subscriber.
+type Client struct {
+	cfg     Config
+	log     *slog.Logger
+	channel *endpoint.Channel
+	serial  atomic.Uint64
+	keeper
+}
+
+// New returns a client. It does nothing before Run or Fetch.
+func New(cfg Config) (*Client, error) {
+	if !IsDomain(cfg.Domain) && (cfg.Form != Resources || !IsDomain(cfg.Registry)) {
+		return nil, fmt.Errorf("%q is not the domain of a provider", cfg.Domain)
+	}
+	if cfg.Channel == "" {
+		cfg.Channel = "rue"
+	}
+	if cfg.Service == "" {
+		cfg.Service = "rueconfig"
+	}
+	if cfg.Port == 0 {
+		cfg.Port = 443
+	}
+	if cfg.Path == "" {
+		cfg.Path = "/v1"
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Client{cfg: cfg, log: cfg.Log}
+	c.channel = &endpoint.Channel{Name: cfg.Channel, Find: c.find, Warn: func(msg string) { c.log.Warn(msg) }}
+	if r := cfg.Rand; r != nil {
+		c.channel.Rand = func(n int) int { return int(r(int64(n))) }
+	}
+	return c, nil
+}
+
+// Health tells how the servers are doing.
+func (c *Client) Health() endpoint.Health { return c.channel.Health() }
+
+// correlation is the id of one conversation in the log.
+func (c *Client) correlation() string {
+	return c.cfg.Channel + "-" + strconv.FormatUint(c.serial.Add(1), 10)
+}
+
+// find looks the servers up: steps 2 to 6 of the founding diagram.
+func (c *Client) find(ctx context.Context) (endpoint.Found, error) {
+	s := endpoint.Search{Service: c.cfg.Service, Domain: c.cfg.Domain, Fallback: "config." + c.cfg.Domain, Port: c.cfg.Port}
+	if c.cfg.Form == Resources {
+		s.Fallback = "" // the entry point itself
+	}
+	if c.cfg.Service == "-" || c.cfg.Form == Resources {
+		s.Service = ""
+	}
+	return c.cfg.Resolver.Find(ctx, s)
+}
+
+// fetched is what a fetch has brought, as it came.
+type fetched struct {
+	provider, subscriber []byte
+	etags                [2]string // of provider and subscriber
+	from                 string
+	unchanged            bool
+}
+
+// fetch gets the document with a password; have is what there is already.
+func (c *Client) fetch(ctx context.Context, password Secret, have fetched) (out fetched, err error) {
+	if c.cfg.Form == Resources {
+		return c.fetchResources(ctx, password, have)
+	}
+	err = c.channel.Do(ctx, func(ctx context.Context, t endpoint.Target) error {
+		base := &url.URL{Scheme: "https", Host: authority(t), Path: c.cfg.Path}
+		v, err := c.converse(t, base, c.names(t), credentials{username: c.cfg.Username, password: password, basic: c.cfg.Basic})
+		if err != nil {
+			return final(err)
+		}
+		defer v.close()
+		a, err := v.get(ctx, base, have.etags[1])
+		if err != nil {
+			return err
+		}
+		out = fetched{subscriber: a.body, etags: [2]string{1: a.etag}, from: place(base)}
+		if a.status == 304 {
+			out = have
+			out.unchanged = true
+		}
+		return nil
+	})
+	return out, err
+}
+
+// names are those that a certificate of t may be for.
+func (c *Client) names(t endpoint.Target) []string {
+	config := "config." + c.cfg.Domain
+	if c.cfg.DomainOnly {
+		return []string{config, c.cfg.Domain}
+	}
+	return []string{t.Name, config}
+}
+
+// authority is a target as it stands in a URL.
+func authority(t endpoint.Target) string {
+	if t.Addr.Port() == 443 {
+		return t.Name
+	}
+	return t.Name + ":" + strconv.Itoa(int(t.Addr.Port()))
+}
+
+// Resources of RFC 9248 9, below the entry point.
+const (
+	rum            = "/rum"
+	rumV1          = rum + "/v1"
+	providersPath  = rumV1 + "/Providers"
+	providerConfig = rumV1 + "/ProviderConfig"
+	rueConfig      = rumV1 + "/RueConfig"
+	versionsPath   = rum + "/Versions"
+)
+
+// fetchResources gets both resources from one server: the provider's without
+// credentials, the subscriber's with them.
+func (c *Client) fetchResources(ctx context.Context, password Secret, have fetched) (out fetched, err error) {
+	prefix := ""
+	if c.cfg.Registry != "" {
+		if prefix, err = c.entryPoint(ctx); err != nil {
+			return fetched{}, err
+		}
+	}
+	query := url.Values{"instanceId": {c.cfg.Instance}}
+	if c.cfg.APIKey != "" {
+		query.Set("apiKey", string(c.cfg.APIKey))
+	}
+	err = c.channel.Do(ctx, func(ctx context.Context, t endpoint.Target) error {
+		base := &url.URL{Scheme: "https", Host: authority(t), Path: prefix + rueConfig, RawQuery: query.Encode()}
+		v, err := c.converse(t, base, []string{t.Name}, credentials{username: c.cfg.Username, password: password, basic: c.cfg.Basic})
+		if err != nil {
+			return final(err)
+		}
+		defer v.close()
+		out = fetched{from: place(base)}
+		settings := *base
+		settings.Path = prefix + providerConfig
+		unchanged := [2]bool{}
+		for i, u := range []*url.URL{&settings, base} {
+			a, err := v.get(ctx, u, have.etags[i])
+			if err != nil {
+				return v.outdated(ctx, prefix, err)
+			}
+			body := [...]*[]byte{&out.provider, &out.subscriber}[i]
+			if *body, out.etags[i] = a.body, a.etag; a.status == 304 {
+				*body, unchanged[i] = [...][]byte{have.provider, have.subscriber}[i], true
+			}
+		}
+		out.unchanged = unchanged == [2]bool{true, true}
+		return nil
+	})
+	return out, err
+}
+
+// outdated looks, when a resource is not there, whether the provider has
+// another version of the interface, and says so.
+func (v *conversation) outdated(ctx context.Context, prefix string, err error) error {
+	var status *StatusError
+	if !errors.As(err, &status) || status.Status != 404 {
+		return err
+	}
+	u := *v.base
+	u.Path, u.RawQuery = prefix+versionsPath, ""
+	a, also := v.get(ctx, &u, "")
+	if also != nil {
+		return err
+	}
+	list, also := parse(a.body)
+	if also != nil {
+		return err
+	}
+	versions, _, _ := list.member("versions")
+	var have []string
+	for _, item := range versions.items {
+		major, _, _ := item.member("major")
+		if major.text == "1" {
+			return err
+		}
+		have = append(have, major.text)
+	}
+	return final(fmt.Errorf("the provider offers versions %s of the interface, not 1: %w", strings.Join(have, ", "), err))
+}
+
+// entryPoint finds the provider in the list of the registry, and has the
+// channel go there. It returns what stands before the path of resources.
+func (c *Client) entryPoint(ctx context.Context) (prefix string, err error) {
+	found, err := c.cfg.Resolver.Find(ctx, endpoint.Search{Domain: c.cfg.Registry, Port: c.cfg.Port})
+	if err != nil {
+		return "", err
+	}
+	registry := &endpoint.Channel{Name: c.cfg.Channel + " registry", Find: func(context.Context) (endpoint.Found, error) { return found, nil }}
+	var entry string
+	err = registry.Do(ctx, func(ctx context.Context, t endpoint.Target) error {
+		base := &url.URL{Scheme: "https", Host: authority(t), Path: providersPath}
+		v, err := c.converse(t, base, []string{t.Name}, credentials{})
+		if err != nil {
+			return final(err)
+		}
+		defer v.close()
+		a, err := v.get(ctx, base, "")
+		if err != nil {
+			return err
+		}
+		if entry, err = entryOf(a.body, c.cfg.Provider); err != nil {
+			return final(err)
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	domain, path, _ := strings.Cut(entry, "/")
+	if domain != c.cfg.Domain {
+		c.cfg.Domain = domain
+		c.channel.Reset()
+	}
+	if path = strings.Trim(path, "/"); path != "" {
+		prefix = "/" + path
+	}
+	return prefix, nil
+}
+
+// entryOf finds the entry point of a provider: a domain, with or without a
+// path. The RFC's figure calls it entryPoint, its schema providerEntryPoint.
+func entryOf(data []byte, provider string) (string, error) {
+	list, err := parse(data)
+	if err != nil {
+		return "", err
+	}
+	providers, _, _ := list.member("providers")
+	for i, item := range providers.items {
+		name, _, _ := item.member("name")
+		if name.text != provider {
+			continue
+		}
+		entry, at, ok := item.member("providerentrypoint")
+		if !ok {
+			entry, at, _ = item.member("entrypoint")
+		}
+		at = join(index("providers", i), at)
+		s, err := entry.string(at)
+		if err != nil {
+			return "", err
+		}
+		s = strings.TrimPrefix(s, "https://")
+		if domain, path, _ := strings.Cut(s, "/"); !IsDomain(domain) || strings.ContainsAny(path, "?#\\ ") || strings.Contains("/"+path+"/", "/../") {
+			return "", wrong(at, "not a domain with a path")
+		}
+		return s, nil
+	}
+	return "", fmt.Errorf("the list of providers has none called %q", provider)
+}
