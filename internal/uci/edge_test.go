@@ -1,14 +1,9 @@
 package uci
 
 import (
-	"context"
 	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // Names that every OpenWrt user has seen in "uci show".
@@ -175,104 +170,6 @@ func TestEditing(t *testing.T) {
 }
 
 func second(_ *Section, err error) error { return err }
-
-func TestLoadAndEdit(t *testing.T) {
-	dir := t.TempDir()
-	path, link := filepath.Join(dir, "network"), filepath.Join(dir, "link")
-	if err := errors.Join(os.WriteFile(path, []byte("# mine\nconfig a x\n"), 0o640), os.Symlink(path, link), os.Chmod(path, 0o640)); err != nil {
-		t.Fatal(err)
-	}
-	before, _ := os.Stat(path)
-	ctx := context.Background()
-	if err := Edit(ctx, path, func(p *Package) error { return p.Sections[0].Set("none", "") }); err != nil {
-		t.Fatal(err)
-	}
-	if after, _ := os.Stat(path); !os.SameFile(before, after) {
-		t.Error("an edit without change replaced the file")
-	}
-	if err := Edit(ctx, link, func(p *Package) error { return p.Sections[0].Set("b", "c") }); err != nil {
-		t.Fatal(err)
-	}
-	info, err := os.Lstat(link)
-	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-		t.Errorf("the link was replaced: %v %v", info, err)
-	}
-	if info, _ := os.Stat(path); info.Mode().Perm() != 0o640 {
-		t.Errorf("mode %v", info.Mode())
-	}
-	p, err := Load(path)
-	if err != nil || p.Name != "network" || p.Section("x").Get("b") != "c" {
-		t.Errorf("%v %v", p, err)
-	}
-	stop := errors.New("stop")
-	if err := Edit(ctx, path, func(*Package) error { return stop }); !errors.Is(err, stop) {
-		t.Errorf("%v", err)
-	}
-	if entries, _ := os.ReadDir(dir); len(entries) != 2 {
-		t.Errorf("left over: %v", entries)
-	}
-}
-
-func TestEditErrors(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "a")
-	if err := Edit(t.Context(), path, nil); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%v", err)
-	}
-	if err := os.WriteFile(path, []byte("config a\nbad\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	want := path + ":2: "
-	if err := Edit(t.Context(), path, nil); err == nil || !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("%v", err)
-	}
-	if _, err := Load(path); err == nil || !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("%v", err)
-	}
-	// A type with a quote is read; written back by libuci it would be another one.
-	odd := "config a\"'\"b x\n"
-	if err := os.WriteFile(path, []byte(odd), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	err := Edit(t.Context(), path, func(p *Package) error { return p.Sections[0].Set("c", "d") })
-	if err == nil || !strings.Contains(err.Error(), "read") {
-		t.Errorf("%v", err)
-	}
-	if text, _ := os.ReadFile(path); string(text) != odd {
-		t.Errorf("%q", text)
-	}
-}
-
-// A file that somebody holds locked, and replaces before letting go.
-func TestEditWaits(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a")
-	if err := os.WriteFile(path, []byte("config a x\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	held, err := lock(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended, cancel := context.WithDeadline(t.Context(), time.Now())
-	defer cancel()
-	if err := Edit(ended, path, nil); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "locked by another") {
-		t.Errorf("%v", err)
-	}
-	done := make(chan error)
-	go func() {
-		done <- Edit(t.Context(), path, func(p *Package) error { return p.Sections[0].Set("second", "2") })
-	}()
-	if err := replace(held, path, []byte("config a x\n option first 1\n")); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(held.Close(), <-done); err != nil {
-		t.Fatal(err)
-	}
-	p, err := Load(path)
-	if err != nil || p.Sections[0].Get("first") != "1" || p.Sections[0].Get("second") != "2" {
-		t.Errorf("an edit was lost: %s %v", p.Export(false), err)
-	}
-}
 
 // Whatever is read can be written, and reads the same again.
 func FuzzParse(f *testing.F) {

@@ -26,7 +26,7 @@ func (e *ParseError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.
 // line in the text is checked and ignored, as libuci does when it loads a file.
 // Errors are *ParseError and name the package as the file.
 func Parse(name string, text []byte) (*Package, error) {
-	return parse(name, name, text)
+	return parse(name, name, text, nil)
 }
 
 type optionKey struct {
@@ -36,6 +36,7 @@ type optionKey struct {
 
 type parser struct {
 	file string
+	size int    // of the text
 	rest []byte // lines not looked at yet
 	line int    // number of the last line in buf
 	from int    // number of the first line in buf
@@ -46,12 +47,16 @@ type parser struct {
 	section  *Section
 	sections map[string]*Section
 	options  map[optionKey]*Option
+
+	source  *source // what is noted down for an edit in place; nil: nothing
+	comment int     // where the comment in the lines at hand begins; -1: none
 }
 
-func parse(file, name string, text []byte) (*Package, error) {
+// parse notes down in src, unless it is nil, which lines say what.
+func parse(file, name string, text []byte, src *source) (*Package, error) {
 	p := &parser{
-		file: file, rest: text, pkg: &Package{Name: name},
-		sections: map[string]*Section{}, options: map[optionKey]*Option{},
+		file: file, size: len(text), rest: text, pkg: &Package{Name: name},
+		sections: map[string]*Section{}, options: map[optionKey]*Option{}, source: src,
 	}
 	if len(text) > MaxSize {
 		return nil, p.errorf(1, "file is larger than %d bytes", MaxSize)
@@ -60,12 +65,19 @@ func parse(file, name string, text []byte) (*Package, error) {
 		return nil, p.errorf(1+bytes.Count(text[:i], []byte("\n")), "NUL byte: this is not a text file")
 	}
 	for len(p.rest) > 0 {
-		p.buf, p.pos = nil, 0
+		start := len(text) - len(p.rest)
+		p.buf, p.pos, p.comment = nil, 0, -1
 		p.more()
 		p.from = p.line
 		if err := p.commands(); err != nil {
 			return nil, err
 		}
+		if src != nil {
+			src.endOfLines(start, len(text)-len(p.rest), p.comment)
+		}
+	}
+	if src != nil {
+		src.text = text
 	}
 	return p.pkg, nil
 }
@@ -97,6 +109,17 @@ func (p *parser) cur() byte {
 		return p.buf[p.pos]
 	}
 	return 0
+}
+
+// offset is where in the text the current byte stands: what follows it in buf
+// is as it is in the text.
+func (p *parser) offset() int { return p.size - len(p.rest) - (len(p.buf) - p.pos) }
+
+// note says what the command at hand means.
+func (p *parser) note(s statement) {
+	if p.source != nil {
+		p.source.statements[len(p.source.statements)-1] = s
+	}
 }
 
 func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
@@ -134,6 +157,9 @@ func (p *parser) commands() error {
 			return p.errorf(at, "%s without anything after it", strings.TrimSpace(keyword))
 		}
 		p.pos += end + 1
+		if p.source != nil {
+			p.source.statements = append(p.source.statements, statement{})
+		}
 		if err := command(at); err != nil {
 			return err
 		}
@@ -189,9 +215,11 @@ func (p *parser) configLine(line int) error {
 			return p.errorf(line, "section %q is a %q already, in line %d", name, s.Type, s.Line)
 		}
 		p.section = s
+		p.note(statement{section: s, typ: typ, name: name})
 		return nil
 	}
 	p.section = p.pkg.add(typ, name, line)
+	p.note(statement{section: p.section, typ: typ, name: name})
 	// A generated name can be addressed like a given one.
 	if p.sections[p.section.Name] == nil {
 		p.sections[p.section.Name] = p.section
@@ -232,6 +260,7 @@ func (p *parser) setting(line int, list bool) error {
 		p.section.Options = append(p.section.Options, o)
 	}
 	o.Line = line
+	p.note(statement{section: p.section, option: o})
 	if list {
 		o.List, o.Values = true, append(o.Values, value) // an option before it becomes the first value
 	} else {
@@ -270,6 +299,7 @@ func (p *parser) word() (string, error) {
 		case 0:
 			return string(out), nil
 		case '#': // a comment begins even inside a word
+			p.comment = p.offset()
 			p.buf = p.buf[:p.pos]
 			return string(out), nil
 		case ';':

@@ -98,35 +98,45 @@ func (s *Section) Get(name string) string {
 // Export prints the package as "uci export" does; without the header line it is
 // what "uci commit" writes into a file.
 func (p *Package) Export(header bool) []byte {
-	var b strings.Builder
+	var b []byte
 	if header {
-		fmt.Fprintf(&b, "package %s\n", escape(p.Name))
+		b = append(b, "package "+escape(p.Name)+"\n"...)
 	}
 	for _, s := range p.Sections {
-		fmt.Fprintf(&b, "\nconfig %s", escape(s.Type))
-		if !s.Anonymous {
-			fmt.Fprintf(&b, " '%s'", escape(s.Name))
-		}
-		b.WriteByte('\n')
+		b = append(b, "\n"+s.head()+"\n"...)
 		for _, o := range s.Options {
-			keyword := "option"
-			if o.List {
-				keyword = "list"
-			}
-			for _, v := range o.Values {
-				fmt.Fprintf(&b, "\t%s %s '%s'\n", keyword, escape(o.Name), escape(v))
-			}
+			b = o.append(b, "\t", "")
 		}
 	}
-	b.WriteByte('\n')
-	return []byte(b.String())
+	return append(b, '\n')
+}
+
+// head is the line that a section begins with.
+func (s *Section) head() string {
+	if s.Anonymous {
+		return "config " + escape(s.Type)
+	}
+	return "config " + escape(s.Type) + " '" + escape(s.Name) + "'"
+}
+
+// append adds the lines of an option to b, the first of them with a comment.
+func (o *Option) append(b []byte, indent, comment string) []byte {
+	keyword := "option "
+	if o.List {
+		keyword = "list "
+	}
+	for _, v := range o.Values {
+		b = append(b, indent+keyword+escape(o.Name)+" '"+escape(v)+"'"+comment+"\n"...)
+		comment = ""
+	}
+	return b
 }
 
 func escape(s string) string { return strings.ReplaceAll(s, "'", `'\''`) }
 
 // Add appends a section. Without a name it is anonymous.
 func (p *Package) Add(typ, name string) (*Section, error) {
-	if !validType(typ) || strings.ContainsAny(typ, `'"\;#`) {
+	if !writableType(typ) {
 		return nil, fmt.Errorf("uci: bad section type %q", typ)
 	}
 	if name != "" && !ValidName(name) {
@@ -171,6 +181,15 @@ func (p *Package) Rename(s *Section, name string) error {
 		return fmt.Errorf("uci: section %q exists", name)
 	}
 	s.Name, s.Anonymous = name, false
+	return nil
+}
+
+// Retype gives a section another type.
+func (p *Package) Retype(s *Section, typ string) error {
+	if !writableType(typ) {
+		return fmt.Errorf("uci: bad section type %q", typ)
+	}
+	s.Type = typ
 	return nil
 }
 
@@ -231,6 +250,9 @@ func validType(s string) bool {
 	}
 	return s != ""
 }
+
+// writableType says whether what Export prints of a type is read as that type.
+func writableType(s string) bool { return validType(s) && !strings.ContainsAny(s, `'"\;#`) }
 
 // validText says whether a value can be written so that every reader gets it
 // back: no control characters but tab, newline and carriage return.
