@@ -25,6 +25,7 @@ var may = map[string]string{
 	"platform/fake":         "platform platform/plan",
 	"platform/platformtest": "platform",
 	"platform/plan":         "platform",
+	"platform/uciconf":      "platform internal/uci",
 
 	"datamodel":        "",
 	"datamodel/dmtest": "datamodel",

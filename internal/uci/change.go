@@ -20,8 +20,9 @@ import (
 // cannot wait for a context.
 const lockPoll = 20 * time.Millisecond
 
-// LockWait bounds how long Begin waits for locks. Whoever holds one only writes
-// a small file.
+// LockWait bounds how long a change waits for a lock. Whoever holds one only
+// writes a small file. It is also what ends the wait of two changes for each
+// other.
 const LockWait = 3 * time.Second
 
 // A Change is a set of packages that are locked and being edited. It ends with
@@ -29,7 +30,7 @@ const LockWait = 3 * time.Second
 // anybody reads has changed.
 type Change struct {
 	dir   *Dir
-	files []*file // by name
+	files []*file // in the order in which they were asked for
 }
 
 // A file is one package of a change.
@@ -45,23 +46,27 @@ type file struct {
 	unlock  func() error
 }
 
-// Begin locks packages and reads them afresh from Config. A lock that is held
-// is waited for, at most [LockWait]; then the error is [ErrLocked].
-func (d *Dir) Begin(ctx context.Context, names ...string) (*Change, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, LockWait, ErrLocked)
-	defer cancel()
-	c := &Change{dir: d}
-	names = slices.Clone(names)
-	slices.Sort(names) // two changes cannot wait for each other
-	for _, name := range slices.Compact(names) {
-		f, err := d.begin(ctx, name)
-		if err != nil {
-			_ = c.end() // the first error counts
-			return nil, err
+// Begin starts a change. It locks nothing yet.
+func (d *Dir) Begin() *Change { return &Change{dir: d} }
+
+// Package locks a package and reads it afresh from Config, or returns the one
+// that is being edited. A lock that somebody holds is waited for, at most
+// [LockWait]; then the error is [ErrLocked]. The others are those of [Load] and
+// [ErrOverridden].
+func (c *Change) Package(ctx context.Context, name string) (*Package, error) {
+	for _, f := range c.files {
+		if f.pkg.Name == name {
+			return f.pkg, nil
 		}
-		c.files = append(c.files, f)
 	}
-	return c, nil
+	ctx, cancel := context.WithTimeout(ctx, LockWait)
+	defer cancel()
+	f, err := c.dir.begin(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	c.files = append(c.files, f)
+	return f.pkg, nil
 }
 
 func (d *Dir) begin(ctx context.Context, name string) (*file, error) {
@@ -122,27 +127,6 @@ func (f *file) lock(ctx context.Context, fsys FS) error {
 		case <-pause.C:
 		}
 	}
-}
-
-// Package is one of the packages, to be edited; nil when it is not of this
-// change.
-func (c *Change) Package(name string) *Package {
-	for _, f := range c.files {
-		if f.pkg.Name == name {
-			return f.pkg
-		}
-	}
-	return nil
-}
-
-// Text is what a package's file held when it was locked.
-func (c *Change) Text(name string) []byte {
-	for _, f := range c.files {
-		if f.pkg.Name == name {
-			return f.src.text
-		}
-	}
-	return nil
 }
 
 // Changed names the packages that Commit replaces; legal after Prepare.
@@ -311,7 +295,7 @@ func (c *Change) Rollback(ctx context.Context) error {
 
 // restore puts a file back as it was before the change.
 func (d *Dir) restore(ctx context.Context, was *file) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, LockWait, ErrLocked)
+	ctx, cancel := context.WithTimeout(ctx, LockWait)
 	defer cancel()
 	fsys := d.fs()
 	f := &file{path: was.path, pkg: was.pkg, text: was.src.text}

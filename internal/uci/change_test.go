@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,11 +14,11 @@ import (
 
 // change edits one package in dir, from Begin to Commit.
 func change(ctx context.Context, d *Dir, name string, edit func(*Package) error) error {
-	c, err := d.Begin(ctx, name)
-	if err != nil {
-		return err
+	c := d.Begin()
+	p, err := c.Package(ctx, name)
+	if err == nil {
+		err = edit(p)
 	}
-	err = edit(c.Package(name))
 	if err == nil {
 		err = c.Prepare()
 	}
@@ -28,6 +29,13 @@ func change(ctx context.Context, d *Dir, name string, edit func(*Package) error)
 		err = errors.Join(err, c.Rollback(ctx))
 	}
 	return err
+}
+
+// begin locks a package and lets it go.
+func begin(ctx context.Context, d *Dir, name string) (*Package, error) {
+	c := d.Begin()
+	p, err := c.Package(ctx, name)
+	return p, errors.Join(err, c.Rollback(ctx))
 }
 
 func files(t *testing.T, texts map[string]string) *Dir {
@@ -137,14 +145,14 @@ func TestChangeKeepsTheFile(t *testing.T) {
 
 func TestBeginErrors(t *testing.T) {
 	d := files(t, map[string]string{"bad": "config a\nbad\n", "good": "config a x\n", "quote": "config a\"'\"b x\n"})
-	if _, err := d.Begin(t.Context(), "nope"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := begin(t.Context(), d, "nope"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
-	if _, err := d.Begin(t.Context(), "../good"); err == nil {
+	if _, err := begin(t.Context(), d, "../good"); err == nil {
 		t.Error("a path is not a package")
 	}
 	want := d.Path("bad") + ":2: "
-	if _, err := d.Begin(t.Context(), "good", "bad"); err == nil || !strings.HasPrefix(err.Error(), want) {
+	if _, err := begin(t.Context(), d, "bad"); err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("%v", err)
 	}
 	if _, err := d.Read("bad"); err == nil || !strings.HasPrefix(err.Error(), want) {
@@ -177,7 +185,7 @@ func TestBeginWaits(t *testing.T) {
 	}
 	ended, cancel := context.WithDeadline(t.Context(), time.Now())
 	defer cancel()
-	if _, err := d.Begin(ended, "a"); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), d.Path("a")+": locked by another") {
+	if _, err := begin(ended, d, "a"); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), d.Path("a")+": locked by another") {
 		t.Errorf("%v", err)
 	}
 	done := make(chan error)
@@ -198,20 +206,26 @@ func TestBeginWaits(t *testing.T) {
 // committed is told, and left alone.
 func TestOverrideAndPending(t *testing.T) {
 	d := files(t, map[string]string{"network": "config a x\n option b 1\n", "system": "config s\n"})
-	d.Override, d.Delta = t.TempDir(), t.TempDir()
+	d.Override = t.TempDir()
+	web := t.TempDir()
+	d.Deltas = []string{t.TempDir(), web + "/uci-*", t.TempDir() + "/none"}
 	delta := "network.x.b='2'\n"
 	if err := errors.Join(os.WriteFile(filepath.Join(d.Override, "network"), []byte("config a x\n option b 9\n"), 0o600),
-		os.WriteFile(filepath.Join(d.Delta, "network"), []byte(delta), 0o600),
-		os.WriteFile(filepath.Join(d.Delta, "system"), nil, 0o600)); err != nil {
+		os.WriteFile(filepath.Join(d.Deltas[0], "network"), []byte(delta), 0o600),
+		os.Mkdir(web+"/uci-5eb63bbb", 0o700), os.Mkdir(web+"/other", 0o700),
+		os.WriteFile(web+"/uci-5eb63bbb/network", []byte(delta), 0o600),
+		os.WriteFile(web+"/uci-5eb63bbb/wireless", []byte("wireless.x.y='z'\n"), 0o600),
+		os.WriteFile(web+"/other/dhcp", []byte(delta), 0o600),
+		os.WriteFile(filepath.Join(d.Deltas[0], "system"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	if p, err := d.Read("network"); err != nil || p.Sections[0].Get("b") != "9" {
 		t.Errorf("%v %v", p, err)
 	}
-	if _, err := d.Begin(t.Context(), "network"); !errors.Is(err, ErrOverridden) {
+	if _, err := begin(t.Context(), d, "network"); !errors.Is(err, ErrOverridden) {
 		t.Errorf("%v", err)
 	}
-	if got := d.Pending(); len(got) != 1 || got[0] != "network" {
+	if got := d.Pending(); !slices.Equal(got, []string{"network", "wireless"}) {
 		t.Errorf("%v", got)
 	}
 	if err := os.Remove(filepath.Join(d.Override, "network")); err != nil {
@@ -223,7 +237,7 @@ func TestOverrideAndPending(t *testing.T) {
 	if got := text(t, d, "network"); got != "config a x\n option b 1\n\toption c '3'\n" {
 		t.Errorf("%q", got)
 	}
-	if b, _ := os.ReadFile(filepath.Join(d.Delta, "network")); string(b) != delta {
+	if b, _ := os.ReadFile(filepath.Join(d.Deltas[0], "network")); string(b) != delta {
 		t.Errorf("the delta was touched: %q", b)
 	}
 }
@@ -234,11 +248,12 @@ func TestCreate(t *testing.T) {
 	if p, err := d.Read("users"); err != nil || len(p.Sections) != 0 {
 		t.Errorf("%v %v", p, err)
 	}
-	c, err := d.Begin(t.Context(), "users")
-	if err != nil {
-		t.Fatal(err)
+	c := d.Begin()
+	p, err := c.Package(t.Context(), "users")
+	if err == nil {
+		_, err = p.Add("user", "ann")
 	}
-	if _, err := c.Package("users").Add("user", "ann"); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(c.Prepare(), c.Commit()); err != nil {

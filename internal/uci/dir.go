@@ -19,11 +19,11 @@ type Dir struct {
 	// Override holds files that stand in for the committed ones until the next
 	// boot: /var/run/uci. "" when there is no such place.
 	Override string
-	// Delta holds changes that were set and not committed: /tmp/.uci. They
+	// Deltas hold changes that were set and not committed: /tmp/.uci, and
+	// /var/run/rpcd/uci-* for the web; a '*' may be the last letter. The changes
 	// belong to whoever is about to commit them (somebody in the middle of a web
-	// form): they are not read as configuration, and never written. "" when
-	// there is no such place.
-	Delta string
+	// form): they are not read as configuration, and never written.
+	Deltas []string
 	// Create says that a package whose file is not there is an empty one, and
 	// that changing it makes the file. Without it changing such a package fails:
 	// the program that it configures is not installed.
@@ -63,14 +63,8 @@ func (d *Dir) Path(name string) string { return filepath.Join(d.Config, name) }
 // committed: from Override if there is such a file, else from Config. Errors are
 // those of [Load].
 func (d *Dir) Read(name string) (*Package, error) {
-	p, _, err := d.read(name)
-	return p, err
-}
-
-// ReadText reads a package together with the bytes it was read from.
-func (d *Dir) read(name string) (*Package, []byte, error) {
 	if !validPackage(name) {
-		return nil, nil, fmt.Errorf("uci: bad package name %q", name)
+		return nil, fmt.Errorf("uci: bad package name %q", name)
 	}
 	path := d.Path(name)
 	if d.Overridden(name) {
@@ -78,13 +72,12 @@ func (d *Dir) read(name string) (*Package, []byte, error) {
 	}
 	text, err := d.fs().ReadFile(path, MaxSize+1)
 	if d.Create && errors.Is(err, fs.ErrNotExist) {
-		return &Package{Name: name}, nil, nil
+		return &Package{Name: name}, nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	p, err := parse(path, name, text, nil)
-	return p, text, err
+	return parse(path, name, text, nil)
 }
 
 // Overridden says whether a file in Override stands in for the package.
@@ -99,19 +92,44 @@ func (d *Dir) Overridden(name string) bool {
 // Pending lists the packages that have changes which somebody has set and not
 // committed, in the order of their names.
 func (d *Dir) Pending() []string {
-	if d.Delta == "" {
-		return nil
+	var pending []string
+	for _, folder := range d.deltas() {
+		names, err := d.fs().ReadDir(folder)
+		if err != nil {
+			continue // no folder, no changes
+		}
+		for _, name := range names {
+			text, err := d.fs().ReadFile(filepath.Join(folder, name), 1)
+			if err == nil && len(text) > 0 && validPackage(name) {
+				pending = append(pending, name)
+			}
+		}
 	}
-	names, err := d.fs().ReadDir(d.Delta)
-	if err != nil {
-		return nil // no folder, no changes
+	slices.Sort(pending)
+	return slices.Compact(pending)
+}
+
+// deltas lists the folders that Deltas means.
+func (d *Dir) deltas() []string {
+	var all []string
+	for _, folder := range d.Deltas {
+		prefix, many := strings.CutSuffix(folder, "*")
+		if !many {
+			all = append(all, folder)
+			continue
+		}
+		parent, base := filepath.Split(prefix)
+		names, err := d.fs().ReadDir(filepath.Clean(parent))
+		if err != nil {
+			continue
+		}
+		for _, name := range names {
+			if strings.HasPrefix(name, base) {
+				all = append(all, parent+name)
+			}
+		}
 	}
-	names = slices.DeleteFunc(names, func(name string) bool {
-		text, err := d.fs().ReadFile(filepath.Join(d.Delta, name), 1)
-		return err != nil || len(text) == 0 || !validPackage(name)
-	})
-	slices.Sort(names)
-	return names
+	return all
 }
 
 func validPackage(name string) bool { return ValidName(strings.ReplaceAll(name, "-", "_")) }

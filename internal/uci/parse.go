@@ -6,6 +6,7 @@ package uci
 import (
 	"bytes"
 	"fmt"
+	"hash/fnv"
 	"strings"
 )
 
@@ -79,6 +80,9 @@ func parse(file, name string, text []byte, src *source) (*Package, error) {
 	if src != nil {
 		src.text = text
 	}
+	h := fnv.New64a()
+	h.Write(text)
+	p.pkg.Sum = h.Sum64()
 	return p.pkg, nil
 }
 

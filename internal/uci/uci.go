@@ -15,6 +15,9 @@ import (
 type Package struct {
 	Name     string
 	Sections []*Section
+	// Sum stands for the text that it was read from: as long as that is the
+	// same, generated names mean the same sections.
+	Sum uint64
 
 	counter int // of sections ever made, part of generated names
 }

@@ -17,9 +17,10 @@ import (
 // none. For a section that comes, goes, or gets another type or name, Option is
 // "" and the values are its type and, if it has one, its name.
 type Delta struct {
-	Package, Section, Option string
-	Old, New                 *Option
-	Type                     string // of the section
+	Package  string
+	Section  *Section // as it is now; as it was, when it is gone
+	Option   string
+	Old, New *Option
 }
 
 // A snapshot is a section as it was read.
@@ -46,22 +47,20 @@ func (c *Change) Deltas() []Delta {
 	var all []Delta
 	for _, f := range c.files {
 		for _, d := range f.diffs() {
-			name := f.pkg.Name
+			at := len(all)
+			section := d.now
 			switch {
 			case d.now == nil:
-				all = append(all, Delta{Package: name, Section: d.was.Name, Type: d.was.Type, Old: d.was.headOption()})
-			case d.was == nil:
-				all = append(all, Delta{Package: name, Section: d.now.Name, Type: d.now.Type, New: d.now.headOption()})
-			case d.renamed():
-				all = append(all, Delta{Package: name, Section: d.now.Name, Type: d.now.Type, Old: d.was.headOption(), New: d.now.headOption()})
-			}
-			section := d.now
-			if section == nil {
 				section = d.was
+				all = append(all, Delta{Old: d.was.headOption()})
+			case d.was == nil:
+				all = append(all, Delta{New: d.now.headOption()})
+			case d.renamed():
+				all = append(all, Delta{Old: d.was.headOption(), New: d.now.headOption()})
 			}
-			for _, o := range d.options() {
-				o.Package, o.Section, o.Type = name, section.Name, section.Type
-				all = append(all, o)
+			all = append(all, d.options()...)
+			for i := range all[at:] {
+				all[at+i].Package, all[at+i].Section = f.pkg.Name, section
 			}
 		}
 	}
@@ -250,17 +249,19 @@ func (d *Dir) Undo(ctx context.Context, record []byte) ([]string, error) {
 		name := names[len(names)-1]
 		byPackage[name] = append(byPackage[name], line)
 	}
-	// A package whose file has gone has nothing to take back.
-	names = slices.DeleteFunc(names, func(name string) bool {
-		_, err := d.fs().Resolve(d.Path(name))
-		return errors.Is(err, fs.ErrNotExist) && !d.Create
-	})
-	c, err := d.Begin(ctx, names...)
-	if err != nil {
-		return nil, err
-	}
+	var err error
+	c := d.Begin()
 	for _, name := range names {
-		err = errors.Join(err, c.Package(name).undoLines(byPackage[name]))
+		p, e := c.Package(ctx, name)
+		if errors.Is(e, fs.ErrNotExist) {
+			continue // its file has gone: nothing to take back
+		}
+		if err = e; err == nil {
+			err = p.undoLines(byPackage[name])
+		}
+		if err != nil {
+			break
+		}
 	}
 	if err == nil {
 		err = c.Prepare()

@@ -1,0 +1,230 @@
+package uciconf
+
+// A batch: changes of rows, made in the packages once all of them are known.
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gatehouse/internal/uci"
+	"gatehouse/platform"
+)
+
+// Batch implements platform.ConfigBatch.
+type Batch struct {
+	conf   *Conf
+	items  []func(*edit) error
+	change *uci.Change
+	owner  map[place]int // which item wrote what
+	deltas []uci.Delta
+}
+
+var _ platform.ConfigBatch = (*Batch)(nil)
+
+// A place is an option of a section, or the section itself.
+type place struct {
+	section *uci.Section
+	option  string
+}
+
+// batchOf finds the batch of this package in b, which a backend may have
+// wrapped in one of its own.
+func batchOf(b platform.ConfigBatch) *Batch {
+	for {
+		switch x := b.(type) {
+		case *Batch:
+			return x
+		case interface{ Unwrap() platform.ConfigBatch }:
+			b = x.Unwrap()
+		default:
+			panic(fmt.Sprintf("uciconf: a batch of another platform: %T", b))
+		}
+	}
+}
+
+func (b *Batch) add(f func(*edit) error) (item int) {
+	b.items = append(b.items, f)
+	return len(b.items) - 1
+}
+
+// Prepare implements platform.ConfigBatch. The locks of the files that change
+// are held from here to Commit or Rollback.
+func (b *Batch) Prepare(ctx context.Context) error {
+	b.change = b.conf.o.Dir.Begin()
+	e := &edit{view: view{conf: b.conf, packages: map[string]*uci.Package{}}, ctx: ctx, batch: b, doubtful: map[*uci.Section]bool{}}
+	for i, f := range b.items {
+		e.item, e.err = i, nil
+		err := f(e)
+		if err == nil {
+			err = e.err
+		}
+		if err != nil {
+			return &platform.ItemError{Item: i, Err: err}
+		}
+	}
+	if err := b.change.Prepare(); err != nil {
+		return err
+	}
+	b.deltas = b.change.Deltas()
+	return nil
+}
+
+// Commit implements platform.ConfigBatch. The files are replaced one after the
+// other; what they mean is deferred to the reload of Reloads.
+func (b *Batch) Commit(context.Context) (deferred bool, err error) {
+	return len(b.Reloads()) > 0, b.change.Commit()
+}
+
+// Rollback implements platform.ConfigBatch.
+func (b *Batch) Rollback(ctx context.Context) error {
+	if b.change == nil {
+		return nil
+	}
+	return b.change.Rollback(ctx)
+}
+
+// Undo implements platform.ConfigBatch.
+func (b *Batch) Undo() []byte { return b.change.Undo() }
+
+// Reloads implements platform.ConfigBatch: services are named as the packages
+// that they read.
+func (b *Batch) Reloads() []string {
+	var all []string
+	for _, m := range managed {
+		if slices.ContainsFunc(b.deltas, func(d uci.Delta) bool { return d.Package == m.pkg && service(d) != "" }) {
+			all = append(all, m.pkg)
+		}
+	}
+	return all
+}
+
+// Writes implements platform.ConfigBatch.
+func (b *Batch) Writes() []platform.Write {
+	var all []platform.Write
+	for _, d := range b.deltas {
+		w := platform.Write{
+			Item: b.itemOf(d), File: b.conf.o.Dir.Path(d.Package), Place: d.Section.Name,
+			Old: shown(d.Option, d.Old), New: shown(d.Option, d.New), Service: service(d),
+		}
+		if d.Option != "" {
+			w.Place += "." + d.Option
+		}
+		w.Uplink = w.Service != "" && b.conf.uplink(d)
+		all = append(all, w)
+	}
+	return all
+}
+
+func (b *Batch) itemOf(d uci.Delta) int {
+	if item, ok := b.owner[place{d.Section, d.Option}]; ok {
+		return item
+	}
+	// The section came, went or was named as a whole.
+	return b.owner[place{d.Section, ""}]
+}
+
+// service says who has to take a change up: nobody what is ours, or a name.
+func service(d uci.Delta) string {
+	switch {
+	case strings.HasPrefix(d.Option, own):
+		return ""
+	case d.Option == "" && d.Old != nil && d.New != nil && d.Old.Values[0] == d.New.Values[0]:
+		return ""
+	case strings.HasPrefix(d.Section.Type, own) && (d.Option != "" || d.Old == nil || d.New == nil):
+		return ""
+	}
+	return d.Package
+}
+
+// uplink says whether taking up a change interrupts the way to the ACS: netifd
+// sets up again those interfaces, and only those, whose sections have changed.
+func (c *Conf) uplink(d uci.Delta) bool {
+	if c.o.Uplink == nil {
+		return false
+	}
+	switch d.Package + "." + d.Section.Type {
+	case "network.interface":
+		return c.o.Uplink(d.Section.Name)
+	case "network.route", "network.route6":
+		return c.o.Uplink(d.Section.Get("interface"))
+	case "wireless.wifi-iface":
+		return d.Section.Get("mode") == "sta" && c.o.Uplink(d.Section.Get("network"))
+	}
+	return false
+}
+
+// secrets are the options that are never shown.
+var secrets = []string{"key", "key1", "key2", "key3", "key4", "sae_password", "auth_secret", "acct_secret", "password", "wpa_psk"}
+
+func shown(option string, o *uci.Option) string {
+	switch {
+	case o == nil:
+		return ""
+	case slices.Contains(secrets, strings.TrimPrefix(option, own)):
+		return "***"
+	}
+	return o.Value()
+}
+
+// An edit is what an item of a batch works on.
+type edit struct {
+	view
+	ctx   context.Context //nolint:containedctx // it lives as long as Prepare
+	batch *Batch
+	item  int
+	err   error // the first of those that the setters met
+	// doubtful are sections that were named now, of a file that is not the one
+	// whose rows were read.
+	doubtful map[*uci.Section]bool
+}
+
+// open locks a package to be changed. All of its rows get names, because the
+// change may move those behind it.
+func (e *edit) open(pkg string) (*uci.Package, error) {
+	p, err := e.batch.change.Package(e.ctx, pkg)
+	if err != nil || e.packages[pkg] == p {
+		return p, err
+	}
+	e.packages[pkg] = p
+	for s, name := range names(p) {
+		e.doubtful[s] = !e.conf.isHanded(p)
+		if err := p.Rename(s, name); err != nil {
+			return nil, err
+		}
+		e.own(s, "")
+	}
+	return p, nil
+}
+
+func (e *edit) own(s *uci.Section, option string) { e.batch.owner[place{s, option}] = e.item }
+
+// trust refuses a section that may not be the one that was meant.
+func (e *edit) trust(p *uci.Package, s *uci.Section) error {
+	if e.doubtful[s] {
+		return fmt.Errorf("%s: %s has changed since it was read: %w", e.conf.o.Dir.Path(p.Name), s.Name, platform.ErrGone)
+	}
+	return nil
+}
+
+func (e *edit) add(p *uci.Package, typ, key string) *uci.Section {
+	s, err := p.Add(typ, key)
+	if err != nil {
+		e.fail(err)
+		return &uci.Section{Type: typ, Name: key} // the edit has failed; nobody will see it
+	}
+	e.own(s, "")
+	return s
+}
+
+func (e *edit) delete(p *uci.Package, s *uci.Section) {
+	e.own(s, "")
+	p.Delete(s)
+}
+
+func (e *edit) fail(err error) {
+	if e.err == nil {
+		e.err = err
+	}
+}

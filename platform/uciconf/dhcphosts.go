@@ -1,0 +1,87 @@
+package uciconf
+
+// Fixed addresses: the host sections of dhcp. dnsmasq has no word for one that
+// is switched off; such a section is of type gh_host.
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"gatehouse/internal/uci"
+	"gatehouse/platform"
+)
+
+const poolOption = own + "pool"
+
+// DHCPHosts are the addresses that are kept for clients.
+func (c *Conf) DHCPHosts() platform.Table[platform.DHCPHost] {
+	return kind[platform.DHCPHost]{
+		pkg: "dhcp", types: []string{own + "host", "host"}, prefix: "host", read: readHost, write: writeHost,
+	}.table(c)
+}
+
+func readHost(v *view, s *uci.Section) platform.DHCPHost {
+	r := platform.DHCPHost{Enabled: s.Type == "host", MAC: first(s, "mac"), Name: s.Get("name"), Pool: s.Get(poolOption)}
+	r.Addr, _ = netip.ParseAddr(s.Get("ip"))
+	if r.Pool == "" {
+		r.Pool = poolOf(v, r.Addr)
+	}
+	return r
+}
+
+// poolOf is the pool whose network an address is of; else the first: dnsmasq
+// keeps addresses for all of its networks.
+func poolOf(v *view, addr netip.Addr) string {
+	p := v.beside("dhcp")
+	first := ""
+	for _, s := range p.Sections {
+		if s.Type != "dhcp" {
+			continue
+		}
+		key := v.key(p, s)
+		if net, ok := subnet(v, s.Get("interface")); ok && net.Contains(addr) {
+			return key
+		}
+		if first == "" {
+			first = key
+		}
+	}
+	return first
+}
+
+func writeHost(e *edit, p *uci.Package, s *uci.Section, old, r *platform.DHCPHost) error {
+	if old.MAC != r.MAC {
+		if _, err := net.ParseMAC(r.MAC); r.MAC != "" && err != nil {
+			return fmt.Errorf("MAC address %q", r.MAC)
+		}
+		e.set(s, "mac", r.MAC)
+	}
+	if old.Addr != r.Addr {
+		e.set(s, "ip", text(r.Addr))
+	}
+	if old.Name != r.Name {
+		if strings.ContainsAny(r.Name, ", #") {
+			return fmt.Errorf("host name %q", r.Name)
+		}
+		e.set(s, "name", r.Name)
+	}
+	e.set(s, poolOption, "")
+	if poolOf(&e.view, r.Addr) != r.Pool {
+		e.set(s, poolOption, r.Pool)
+	}
+	typ := own + "host"
+	if r.Enabled {
+		if typ = "host"; r.MAC == "" || !r.Addr.IsValid() {
+			return fmt.Errorf("a fixed address needs a MAC address and an address")
+		}
+	}
+	if s.Type != typ {
+		if err := p.Retype(s, typ); err != nil {
+			return err
+		}
+		e.own(s, "")
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package uciconf
+
+// DHCP options: the list dhcp_option of a pool. Those that a pool has fields for
+// (routers, name servers, domain) are no rows.
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gatehouse/internal/uci"
+	"gatehouse/platform"
+)
+
+// optionTag takes a dhcp_option apart: "6,192.0.2.1,192.0.2.2", or with a name
+// "option:ntp-server,…", which has no number here, 0.
+func optionTag(text string) (tag int, value string) {
+	name, value, _ := strings.Cut(text, ",")
+	n, err := strconv.ParseUint(strings.TrimPrefix(name, "option:"), 10, 8)
+	if err != nil {
+		return 0, ""
+	}
+	return int(n), value
+}
+
+// optionWords is the value of an option that a pool has a field for.
+func optionWords(s *uci.Section, tag int) []string {
+	for _, o := range list(s, "dhcp_option") {
+		if n, value := optionTag(o); n == tag && value != "" {
+			return strings.Split(value, ",")
+		}
+	}
+	return nil
+}
+
+// setOption writes the value of such an option, "" takes it out.
+func (e *edit) setOption(s *uci.Section, tag int, value string) {
+	old := list(s, "dhcp_option")
+	now := slices.Clone(old)
+	at := slices.IndexFunc(now, func(o string) bool { n, _ := optionTag(o); return n == tag })
+	entry := strconv.Itoa(tag) + "," + value
+	switch {
+	case at >= 0 && value != "":
+		now[at] = entry
+	case at >= 0:
+		now = slices.Delete(now, at, at+1)
+	case value != "":
+		now = append(now, entry)
+	}
+	e.list(s, "dhcp_option", old, now)
+}
+
+// DHCPOptions are the other options.
+func (c *Conf) DHCPOptions() platform.Table[platform.DHCPOption] {
+	t := &table[platform.DHCPOption]{conf: c, pkg: "dhcp", prefix: "opt"}
+	t.rows = func(v *view, p *uci.Package, emit func(platform.Entry[platform.DHCPOption]) bool) {
+		for _, s := range p.Sections {
+			if s.Type != "dhcp" {
+				continue
+			}
+			pool := v.key(p, s)
+			for _, m := range optionRows(s, pool) {
+				tag, value := optionTag(m.value)
+				row := platform.DHCPOption{Enabled: !m.off, Pool: pool, Tag: uint8(tag), Value: optionBytes(value)}
+				if !emit(platform.Entry[platform.DHCPOption]{Key: m.key, Value: row}) {
+					return
+				}
+			}
+		}
+	}
+	t.put = func(e *edit, p *uci.Package, key string, row *platform.DHCPOption) error {
+		return e.putOption(p, key, row)
+	}
+	t.del = func(e *edit, p *uci.Package, key string) error {
+		s, m := e.findOption(p, key)
+		if m == nil {
+			return fmt.Errorf("%s: %w", key, platform.ErrGone)
+		}
+		e.dropOption(p, s, key)
+		return nil
+	}
+	return t
+}
+
+func optionKey(pool string) func(string) string {
+	return func(text string) string {
+		tag, _ := optionTag(text)
+		if tag == 0 || tag == 3 || tag == 6 || tag == 15 {
+			return ""
+		}
+		return pool + "_" + strconv.Itoa(tag)
+	}
+}
+
+func optionRows(s *uci.Section, pool string) []mark {
+	return marked(s, "dhcp_option", list(s, "dhcp_option"), optionKey(pool))
+}
+
+func (e *edit) findOption(p *uci.Package, key string) (*uci.Section, *mark) {
+	for _, s := range p.Sections {
+		if s.Type != "dhcp" {
+			continue
+		}
+		for _, m := range optionRows(s, s.Name) {
+			if m.key == key {
+				return s, &m
+			}
+		}
+	}
+	return nil, nil
+}
+
+func (e *edit) dropOption(_ *uci.Package, s *uci.Section, key string) {
+	old := optionRows(s, s.Name)
+	now, _ := take(old, key)
+	e.setMarked(s, "dhcp_option", old, now, optionKey(s.Name))
+}
+
+func (e *edit) putOption(p *uci.Package, key string, row *platform.DHCPOption) error {
+	target := p.Section(row.Pool)
+	if target == nil || target.Type != "dhcp" {
+		return fmt.Errorf("there is no pool %q", row.Pool)
+	}
+	if err := e.trust(p, target); err != nil {
+		return err
+	}
+	if row.Tag == 255 || row.Tag == 0 && row.Enabled {
+		return fmt.Errorf("option %d", row.Tag)
+	}
+	if optionKey("")(strconv.Itoa(int(row.Tag))) == "" && row.Enabled {
+		return fmt.Errorf("option %d is a setting of the pool", row.Tag)
+	}
+	s, was := e.findOption(p, key)
+	entry := strconv.Itoa(int(row.Tag))
+	if len(row.Value) > 0 {
+		entry += "," + optionText(row.Value)
+	}
+	if was != nil {
+		// What says the same in other words stays as it is written.
+		if tag, value := optionTag(was.value); tag == int(row.Tag) && bytes.Equal(optionBytes(value), row.Value) {
+			entry = was.value
+		}
+		if s != target {
+			e.dropOption(p, s, key)
+		}
+	}
+	old := optionRows(target, target.Name)
+	now := put(slices.Clone(old), mark{key: key, value: entry, off: !row.Enabled})
+	e.setMarked(target, "dhcp_option", old, now, optionKey(target.Name))
+	return nil
+}
+
+// optionBytes is what dnsmasq sends for a value: bytes for "0a:0b", addresses,
+// numbers, and else the text.
+func optionBytes(value string) []byte {
+	if value == "" {
+		return nil
+	}
+	if strings.Contains(value, ":") {
+		if b, err := hex.DecodeString(strings.ReplaceAll(value, ":", "")); err == nil {
+			return b
+		}
+	}
+	var all []byte
+	for _, word := range strings.Split(value, ",") {
+		if a, err := netip.ParseAddr(word); err == nil {
+			all = append(all, a.AsSlice()...)
+			continue
+		}
+		n, err := strconv.ParseUint(word, 10, 32)
+		switch {
+		case err != nil:
+			return []byte(value)
+		case n > 0xffff:
+			all = append(all, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+		case n > 0xff:
+			all = append(all, byte(n>>8), byte(n))
+		default:
+			all = append(all, byte(n))
+		}
+	}
+	return all
+}
+
+// optionText writes bytes so that dnsmasq sends just these. One alone would not
+// be seen to be hexadecimal.
+func optionText(b []byte) string {
+	if len(b) == 1 {
+		return strconv.Itoa(int(b[0]))
+	}
+	words := make([]string, len(b))
+	for i := range b {
+		words[i] = hex.EncodeToString(b[i : i+1])
+	}
+	return strings.Join(words, ":")
+}

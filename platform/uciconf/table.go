@@ -1,0 +1,235 @@
+package uciconf
+
+// Tables: rows of a package, read in one pass and changed through a batch.
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"slices"
+
+	"gatehouse/internal/uci"
+	"gatehouse/platform"
+)
+
+// A view reads packages, each of them once.
+type view struct {
+	conf     *Conf
+	packages map[string]*uci.Package
+	derived  map[*uci.Section]string
+}
+
+// get returns a package; one whose file is not there has no sections.
+func (v *view) get(pkg string) (*uci.Package, error) {
+	if p := v.packages[pkg]; p != nil {
+		return p, nil
+	}
+	p, err := v.conf.o.Dir.Read(pkg)
+	if errors.Is(err, fs.ErrNotExist) {
+		p, err = &uci.Package{Name: pkg}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	v.packages[pkg] = p
+	return p, nil
+}
+
+// beside returns a package that rows of another one are completed from. When it
+// is damaged the rows go without.
+func (v *view) beside(pkg string) *uci.Package {
+	p, err := v.get(pkg)
+	if err != nil {
+		return &uci.Package{Name: pkg}
+	}
+	return p
+}
+
+// key names a row. A section that has no name is known by the one that it is
+// going to have (see names). That one tells its place in the file, so it is
+// right only as long as the file is the same: a batch that finds another file
+// refuses to use it. [Conf.Name] ends that state soon, except on a read-only
+// disk, where the file stays the same anyway.
+func (v *view) key(p *uci.Package, s *uci.Section) string {
+	if !s.Anonymous {
+		return s.Name
+	}
+	if _, ok := v.derived[s]; !ok {
+		if v.derived == nil {
+			v.derived = map[*uci.Section]string{}
+		}
+		for s, name := range names(p) {
+			v.derived[s] = name
+		}
+		v.conf.hand(p)
+	}
+	return v.derived[s]
+}
+
+// A table is one kind of rows.
+type table[T any] struct {
+	conf   *Conf
+	pkg    string
+	prefix string // of the keys of new rows; "": there can be none
+	blank  T      // what a new row begins as
+	rows   func(v *view, p *uci.Package, emit func(platform.Entry[T]) bool)
+	put    func(e *edit, p *uci.Package, key string, row *T) error
+	del    func(e *edit, p *uci.Package, key string) error // nil: rows are fixed
+}
+
+// Rows implements platform.Table.
+func (t *table[T]) Rows(ctx context.Context) iter.Seq2[platform.Entry[T], error] {
+	return func(yield func(platform.Entry[T], error) bool) {
+		v := t.conf.view()
+		p, err := v.get(t.pkg)
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			yield(platform.Entry[T]{}, unavailable(t.conf, t.pkg, err))
+			return
+		}
+		t.rows(v, p, func(e platform.Entry[T]) bool { return yield(e, nil) })
+	}
+}
+
+// Fresh implements platform.Table.
+func (t *table[T]) Fresh(context.Context) (string, T, error) {
+	key, err := t.conf.fresh(t.pkg, t.prefix)
+	return key, t.blank, err
+}
+
+// Put implements platform.Table.
+func (t *table[T]) Put(batch platform.ConfigBatch, key string, row T) int {
+	return batchOf(batch).add(func(e *edit) error {
+		p, err := e.open(t.pkg)
+		if err != nil {
+			return err
+		}
+		return t.put(e, p, key, &row)
+	})
+}
+
+// Delete implements platform.Table.
+func (t *table[T]) Delete(batch platform.ConfigBatch, key string) int {
+	return batchOf(batch).add(func(e *edit) error {
+		if t.del == nil {
+			return fmt.Errorf("%s cannot be deleted: %w", key, platform.ErrUnsupported)
+		}
+		p, err := e.open(t.pkg)
+		if err != nil {
+			return err
+		}
+		return t.del(e, p, key)
+	})
+}
+
+func (c *Conf) view() *view { return &view{conf: c, packages: map[string]*uci.Package{}} }
+
+func unavailable(c *Conf, pkg string, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &platform.Unavailable{Source: c.o.Dir.Path(pkg), Err: err}
+}
+
+// fresh makes a key. It is random, so that none is ever used for two rows, and
+// short, because keys of interfaces become names of links.
+func (c *Conf) fresh(pkg, prefix string) (string, error) {
+	if prefix == "" {
+		return "", fmt.Errorf("rows of %s cannot be created: %w", c.o.Dir.Path(pkg), platform.ErrUnsupported)
+	}
+	p, err := c.o.Dir.Read(pkg)
+	if err != nil {
+		return "", err
+	}
+	for {
+		var b [3]byte
+		if _, err := rand.Read(b[:]); err != nil {
+			return "", err
+		}
+		key := prefix + hex.EncodeToString(b[:])
+		if p.Section(key) == nil {
+			return key, nil
+		}
+	}
+}
+
+// A kind is a table whose rows are sections.
+type kind[T any] struct {
+	pkg    string
+	types  []string // of the sections; a new row is of the first
+	prefix string
+	blank  T
+	fixed  bool
+	// shows says whether the section is a row; nil: it is.
+	shows func(s *uci.Section) bool
+	// key overrides the name of the section as the key of the row; nil: it is.
+	key   func(v *view, p *uci.Package, s *uci.Section) string
+	read  func(v *view, s *uci.Section) T
+	write func(e *edit, p *uci.Package, s *uci.Section, old, row *T) error
+	// gone is done instead of taking the section out; nil: nothing else is.
+	gone func(e *edit, p *uci.Package, s *uci.Section) error
+}
+
+func (k kind[T]) table(c *Conf) platform.Table[T] {
+	t := &table[T]{conf: c, pkg: k.pkg, prefix: k.prefix, blank: k.blank}
+	if k.key == nil {
+		k.key = (*view).key
+	}
+	if k.shows == nil {
+		k.shows = func(*uci.Section) bool { return true }
+	}
+	t.rows = func(v *view, p *uci.Package, emit func(platform.Entry[T]) bool) {
+		for _, s := range p.Sections {
+			if slices.Contains(k.types, s.Type) && k.shows(s) {
+				if !emit(platform.Entry[T]{Key: k.key(v, p, s), Value: k.read(v, s), Fixed: k.fixed}) {
+					return
+				}
+			}
+		}
+	}
+	find := func(e *edit, p *uci.Package, key string) (*uci.Section, error) {
+		for _, s := range p.Sections {
+			if slices.Contains(k.types, s.Type) && k.shows(s) && k.key(&e.view, p, s) == key {
+				return s, e.trust(p, s)
+			}
+		}
+		return nil, nil
+	}
+	t.put = func(e *edit, p *uci.Package, key string, row *T) error {
+		s, err := find(e, p, key)
+		if err != nil {
+			return err
+		}
+		if s == nil {
+			if k.prefix == "" {
+				return fmt.Errorf("%s: %w", key, platform.ErrGone)
+			}
+			s = e.add(p, k.types[0], key)
+		}
+		old := k.read(&e.view, s)
+		return k.write(e, p, s, &old, row)
+	}
+	if k.fixed {
+		return t
+	}
+	t.del = func(e *edit, p *uci.Package, key string) error {
+		s, err := find(e, p, key)
+		switch {
+		case err != nil:
+			return err
+		case s == nil:
+			return fmt.Errorf("%s: %w", key, platform.ErrGone)
+		case k.gone != nil:
+			return k.gone(e, p, s)
+		}
+		e.delete(p, s)
+		return nil
+	}
+	return t
+}
