@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"strconv"
 	"strings"
@@ -27,6 +28,10 @@ const (
 	Merged Form = "merged"
 	// Resources are ProviderConfig and RueConfig of RFC 9248 9, which we merge.
 	Resources Form = "rfc9248"
+	// Device is one document at a URL that is known, for the device rather than
+	// the subscriber: asked for with a token first and, if that fails for any
+	// reason, with the device's name and password.
+	Device Form = "device"
 )
 
 // Trust is whom to believe in the conversations of one fetch; it is asked for
@@ -47,13 +52,15 @@ type Backing interface {
 type Config struct {
 	Channel string // name of the channel in logs, rules and status; "": "rue"
 
-	Domain   string // of the provider
-	Registry string // RFC 9248: where the list of providers is; "": Domain is the entry point
-	Provider string // RFC 9248: name in that list
-	Form     Form   // "": Merged
-	Service  string // of the SRV name; "": "rueconfig". "-": no SRV
-	Port     uint16 // where no SRV names one; 0: 443
-	Path     string // of the merged document; "": "/v1"
+	Domain   string        // of the provider
+	Registry string        // RFC 9248: where the list of providers is; "": Domain is the entry point
+	Provider string        // RFC 9248: name in that list
+	Form     Form          // "": Merged
+	Service  string        // of the SRV name; "": "rueconfig". "-": no SRV
+	Port     uint16        // where no SRV names one; 0: 443
+	Path     string        // of the merged document; "": "/v1"
+	URL      string        // of the device's document; the addresses of its host are a pool
+	Token    func() Secret // for it; nil, or "": none is held
 
 	Username string
 	Password Secret
@@ -84,13 +91,23 @@ type Client struct {
 	cfg     Config
 	log     *slog.Logger
 	channel *endpoint.Channel
+	device  *url.URL // of Device
 	serial  atomic.Uint64
 	keeper
 }
 
 // New returns a client. It does nothing before Run or Fetch.
 func New(cfg Config) (*Client, error) {
-	if !IsDomain(cfg.Domain) && (cfg.Form != Resources || !IsDomain(cfg.Registry)) {
+	var device *url.URL
+	switch {
+	case cfg.Form == Device:
+		u, err := url.Parse(cfg.URL)
+		if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
+			return nil, fmt.Errorf("%q is not an https URL", cfg.URL)
+		}
+		u.Fragment = ""
+		device = u
+	case !IsDomain(cfg.Domain) && (cfg.Form != Resources || !IsDomain(cfg.Registry)):
 		return nil, fmt.Errorf("%q is not the domain of a provider", cfg.Domain)
 	}
 	if cfg.Channel == "" {
@@ -108,7 +125,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{cfg: cfg, log: cfg.Log}
+	c := &Client{cfg: cfg, log: cfg.Log, device: device}
 	c.channel = &endpoint.Channel{Name: cfg.Channel, Find: c.find, Warn: func(msg string) { c.log.Warn(msg) }}
 	if r := cfg.Rand; r != nil {
 		c.channel.Rand = func(n int) int { return int(r(int64(n))) }
@@ -126,6 +143,17 @@ func (c *Client) correlation() string {
 
 // find looks the servers up: steps 2 to 6 of the founding diagram.
 func (c *Client) find(ctx context.Context) (endpoint.Found, error) {
+	if c.device != nil {
+		_, port, err := net.SplitHostPort(hostPort(c.device))
+		if err != nil {
+			return endpoint.Found{}, err
+		}
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return endpoint.Found{}, fmt.Errorf("port %q of %s: %w", port, place(c.device), err)
+		}
+		return c.cfg.Resolver.Find(ctx, endpoint.Search{Domain: c.device.Hostname(), Port: uint16(n)})
+	}
 	s := endpoint.Search{Service: c.cfg.Service, Domain: c.cfg.Domain, Fallback: "config." + c.cfg.Domain, Port: c.cfg.Port}
 	if c.cfg.Form == Resources {
 		s.Fallback = "" // the entry point itself
@@ -146,9 +174,16 @@ type fetched struct {
 
 // fetch gets the document with a password; have is what there is already.
 func (c *Client) fetch(ctx context.Context, password Secret, have fetched) (out fetched, err error) {
-	if c.cfg.Form == Resources {
+	switch c.cfg.Form {
+	case Resources:
 		return c.fetchResources(ctx, password, have)
+	case Device:
+		return c.fetchDevice(ctx, password, have)
 	}
+	return c.fetchMerged(ctx, password, have)
+}
+
+func (c *Client) fetchMerged(ctx context.Context, password Secret, have fetched) (out fetched, err error) {
 	err = c.channel.Do(ctx, func(ctx context.Context, t endpoint.Target) error {
 		base := &url.URL{Scheme: "https", Host: authority(t), Path: c.cfg.Path}
 		v, err := c.converse(t, base, c.names(t), credentials{username: c.cfg.Username, password: password, basic: c.cfg.Basic})
@@ -156,17 +191,51 @@ func (c *Client) fetch(ctx context.Context, password Secret, have fetched) (out 
 			return final(err)
 		}
 		defer v.close()
-		a, err := v.get(ctx, base, have.etags[1])
-		if err != nil {
-			return err
-		}
-		out = fetched{subscriber: a.body, etags: [2]string{1: a.etag}, from: place(base)}
-		if a.status == 304 {
-			out = have
-			out.unchanged = true
-		}
-		return nil
+		out, err = v.one(ctx, base, have)
+		return err
 	})
+	return out, err
+}
+
+// one gets a document that is all there is.
+func (v *conversation) one(ctx context.Context, u *url.URL, have fetched) (fetched, error) {
+	a, err := v.get(ctx, u, have.etags[1])
+	if err != nil {
+		return fetched{}, err
+	}
+	if a.status == 304 {
+		have.unchanged = true
+		return have, nil
+	}
+	return fetched{subscriber: a.body, etags: [2]string{1: a.etag}, from: place(u)}, nil
+}
+
+// fetchDevice asks with the token, of one server after the other, then with
+// name and password. Never both in one request.
+func (c *Client) fetchDevice(ctx context.Context, password Secret, have fetched) (out fetched, err error) {
+	logins := []credentials{{username: c.cfg.Username, password: password, basic: true}}
+	if c.cfg.Token != nil {
+		if token := c.cfg.Token(); token != "" {
+			logins = append([]credentials{{token: token}}, logins...)
+		}
+	}
+	for i, login := range logins {
+		err = c.channel.Do(ctx, func(ctx context.Context, t endpoint.Target) error {
+			v, err := c.converse(t, c.device, []string{c.device.Hostname()}, login)
+			if err != nil {
+				return final(err)
+			}
+			defer v.close()
+			out, err = v.one(ctx, c.device, have)
+			return err
+		})
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		if i+1 < len(logins) {
+			c.log.Info("the token did not get the document, trying name and password", "err", err)
+		}
+	}
 	return out, err
 }
 

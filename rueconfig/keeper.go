@@ -192,7 +192,7 @@ func (c *Client) fetchWith(ctx context.Context, have State) (fetched, error) {
 // ours refuses the document of another provider.
 func (c *Client) ours(d *Document) error {
 	a, b := strings.ToLower(d.ProviderDomain), strings.ToLower(c.cfg.Domain)
-	if a == "" || a == b || strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a) {
+	if a == "" || b == "" || a == b || strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a) {
 		return nil
 	}
 	return wrong("provider-domain", "it is for %s, not %s", a, b)
@@ -307,6 +307,9 @@ func (c *Client) save(s *State) error {
 // subscriber names who the copy is for.
 func (c *Client) subscriber() string {
 	who := c.cfg.Domain
+	if c.device != nil {
+		who = place(c.device)
+	}
 	if c.cfg.Registry != "" {
 		who = c.cfg.Provider + " of " + c.cfg.Registry
 	}

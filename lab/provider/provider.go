@@ -36,6 +36,7 @@ type Options struct {
 	Algorithms []string // "MD5", "SHA-256", a challenge for each; nil: MD5
 	QOP        string   // as it stands in the challenge; "": "auth,auth-int"
 	APIKey     string   // that resources of RFC 9248 want; "": none
+	Token      string   // that the device's document may be had with; "": none
 	// Step is told what happens, by the number of the founding diagram; nil:
 	// nobody cares.
 	Step func(step int, what string)
@@ -198,6 +199,12 @@ func (s *Server) serve(w *recorder, r *http.Request) {
 		}
 	case strings.HasSuffix(path, "/rum/v1/RueConfig"):
 		if sub, ok := s.subscriber(w, r); ok && s.keyed(w, r) {
+			s.send(w, r, sub.Settings)
+		}
+	case strings.HasSuffix(path, "/device.json"):
+		if s.o.Token != "" && r.Header.Get("Authorization") == "Bearer "+s.o.Token {
+			s.send(w, r, s.global)
+		} else if sub, ok := s.subscriber(w, r); ok {
 			s.send(w, r, sub.Settings)
 		}
 	case strings.HasSuffix(path, "/v1"):
