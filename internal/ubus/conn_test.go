@@ -431,3 +431,52 @@ func TestKeepByInotify(t *testing.T) {
 	stop()
 	<-served
 }
+
+// TestSubscriber: one subscriber hears several objects, for as long as it is
+// subscribed, and is told when one of them goes.
+func TestSubscriber(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		server, client := h.client(), h.client()
+		var ids []uint32
+		for _, path := range []string{"one", "two"} {
+			id, err := server.Publish(t.Context(), echo(path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, id)
+		}
+		var heard []string
+		s, err := client.Subscriber(t.Context(), func(e ubus.Event) {
+			name := e.Name
+			if e.Gone {
+				name = "gone"
+			}
+			heard = append(heard, name)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range ids {
+			if err := s.Add(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		server.Notify(ids[0], "a", ubus.Table{})
+		server.Notify(ids[1], "b", ubus.Table{})
+		synctest.Wait()
+		if err := s.Drop(t.Context(), ids[0]); err != nil {
+			t.Fatal(err)
+		}
+		server.Notify(ids[0], "c", ubus.Table{})
+		server.Notify(ids[1], "d", ubus.Table{})
+		synctest.Wait()
+		if err := s.Drop(t.Context(), ids[0]); !errors.Is(err, ubus.NotFound) {
+			t.Errorf("dropped twice: %v", err)
+		}
+		server.Remove(t.Context(), ids[1])
+		synctest.Wait()
+		if want := []string{"a", "b", "d", "gone"}; !slices.Equal(heard, want) {
+			t.Errorf("heard %v, not %v", heard, want)
+		}
+	})
+}

@@ -35,9 +35,7 @@ func (b *backend) ID(ctx context.Context) (platform.ID, error) {
 	over(&id.HardwareVersion, name)
 	release := table(board, "release")
 	over(&id.Description, text(release, "description"))
-	if version := text(release, "version"); version != "" {
-		id.SoftwareVersion = strings.TrimSuffix(version+"-"+text(release, "revision"), "-")
-	}
+	over(&id.SoftwareVersion, softwareVersion(text(release, "version"), text(release, "revision")))
 	vendor := b.vendorInfo()
 	over(&id.Manufacturer, vendor.Manufacturer)
 	over(&id.ProductClass, vendor.ProductClass)

@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"gatehouse/internal/ubus"
@@ -38,10 +39,11 @@ type Options struct {
 // paths are the files of OpenWrt that the backend reads: the only place that
 // knows them.
 type paths struct {
-	release, deviceInfo, board     string
-	sysModel, sysBoard             string
-	leases, config, mounts, socket string
-	tmp                            string
+	release, deviceInfo, board string
+	sysModel, sysBoard         string
+	leases, mounts, socket     string
+	config, override           string
+	deltas                     []string
 }
 
 func layout(root string) paths {
@@ -52,8 +54,9 @@ func layout(root string) paths {
 	return paths{
 		release: at("/etc/openwrt_release"), deviceInfo: at("/etc/device_info"), board: at("/etc/board.json"),
 		sysModel: at("/tmp/sysinfo/model"), sysBoard: at("/tmp/sysinfo/board_name"),
-		leases: at("/tmp/dhcp.leases"), config: at("/etc/config"), mounts: at("/proc/mounts"), socket: at(ubus.Socket),
-		tmp: at("/tmp"),
+		leases: at("/tmp/dhcp.leases"), mounts: at("/proc/mounts"), socket: at(ubus.Socket),
+		config: at("/etc/config"), override: at("/var/run/uci"),
+		deltas: []string{at("/tmp/.uci"), at("/var/run/rpcd/uci-*")},
 	}
 }
 
@@ -71,6 +74,9 @@ type backend struct {
 	run    func(ctx context.Context, argv ...string) error
 	settle time.Duration
 	kernel platform.Platform // as package linux has it
+
+	written sync.Mutex
+	wrote   map[string]os.FileInfo // packages as we have left them
 }
 
 // New returns the roles of an OpenWrt router. ubusd need not be there yet.
@@ -91,15 +97,18 @@ func New(o Options) (platform.Platform, error) {
 	if err != nil {
 		return platform.Platform{}, err
 	}
-	b := &backend{paths: layout(o.Root), log: o.Log, run: o.Run, settle: o.Settle, kernel: p}
+	b := &backend{paths: layout(o.Root), log: o.Log, run: o.Run, settle: o.Settle, kernel: p, wrote: map[string]os.FileInfo{}}
 	b.bus = newBus(b.paths.socket, o.Dial, o.Log)
 	p.Name = "openwrt"
 	p.Identity = b
 	p.Resolver = b
-	p.Logs = b
+	p.Logs = logs{b}
+	p.Clock = clock{b}
+	p.Firmware = firmware{b}
 	p.Power = b
 	p.Interfaces.State = b
 	p.WiFi.State = wifi{b}
 	p.DHCP.Leases = b
+	p.Events = b
 	return p, nil
 }

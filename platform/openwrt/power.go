@@ -1,4 +1,4 @@
-// Power, firmware and the log: what procd and logd do for us.
+// Power: procd restarts the device, firstboot resets it.
 
 package openwrt
 
@@ -6,11 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
 	"gatehouse/internal/ubus"
 	"gatehouse/platform"
@@ -42,46 +38,4 @@ func (b *backend) overlay() bool {
 		}
 	}
 	return false
-}
-
-// ErrImage says that an image is not one for this device.
-var ErrImage = errors.New("not an image for this device")
-
-// reading bounds how long procd may read an image.
-const reading = 2 * time.Minute
-
-// Validate asks procd whether an image is one for this device. What the tests
-// of the image refuse is never forced.
-func (b *backend) Validate(ctx context.Context, image string) error {
-	t, err := b.bus.wait(ctx, reading, "system", "validate_firmware_image", ubus.Table{{Name: "path", Value: image}})
-	if err != nil {
-		return err
-	}
-	if flag(t, "valid") {
-		return nil
-	}
-	var failed []string
-	for _, f := range table(t, "tests") {
-		if passed, ok := f.Value.(bool); ok && !passed {
-			failed = append(failed, f.Name)
-		}
-	}
-	slices.Sort(failed)
-	return fmt.Errorf("%w: %s", ErrImage, strings.Join(failed, ", "))
-}
-
-// Apply writes a validated image and restarts; it returns when sysupgrade has
-// taken over. The configuration is kept unless told otherwise.
-func (b *backend) Apply(ctx context.Context, image string, keep bool) error {
-	argv := []string{"/sbin/sysupgrade", "-q"}
-	if !keep {
-		argv = append(argv, "-n")
-	}
-	return b.run(ctx, append(argv, filepath.Clean(image))...)
-}
-
-// Logs implements platform.Logs: the files that there are. logd keeps the
-// system's log in memory, and has no file.
-func (b *backend) Logs(ctx context.Context) iter.Seq2[platform.Log, error] {
-	return b.kernel.Logs.Logs(ctx)
 }
