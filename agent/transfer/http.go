@@ -67,11 +67,21 @@ func (w *web) get(ctx context.Context, t *Transfer, to io.Writer, limit int64) e
 	case errors.As(err, &disk):
 		return failed(Internal, "the file cannot be kept: %w", err)
 	case err != nil:
-		return failed(Incomplete, "after %d bytes: %w", n, cause(ctx, err))
+		return incomplete(n, cause(ctx, err))
 	case n > limit:
 		return failed(Failed, "the file has more than the %d bytes that there is room for", limit)
 	}
 	return nil
+}
+
+// incomplete is what it means that a file broke off, unless its end has a
+// meaning of its own.
+func incomplete(n int64, err error) error {
+	var f *Fault
+	if errors.As(err, &f) {
+		return err
+	}
+	return failed(Incomplete, "after %d bytes: %w", n, err)
 }
 
 // put sends a file.
