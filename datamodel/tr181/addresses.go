@@ -1,5 +1,5 @@
-// What the address tables of both families have in common: which addresses a
-// link has, which of them are ours, and how ours are changed.
+// What the address tables of both families have in common: which addresses an
+// interface has, which of them are ours, and how ours are changed.
 
 package tr181
 
@@ -14,21 +14,34 @@ import (
 	"gatehouse/platform"
 )
 
-// linkAddresses are the addresses of one family on one link, less those that
-// kept rows have claimed.
+// linkAddresses are the addresses of one family on one interface, less those
+// that configured or kept rows have claimed.
 type linkAddresses struct {
 	all     []platform.Address
 	claimed []bool
 }
 
-func (m *Model) addressesOf(ctx context.Context, link string, family func(netip.Addr) bool) (*linkAddresses, error) {
+func (m *Model) addressesOf(ctx context.Context, key string, family func(netip.Addr) bool) (*linkAddresses, error) {
+	h := &linkAddresses{}
+	if m.logical() {
+		t, err := m.dumpInterfaces(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range t.states[key].Addrs {
+			if family(a.Prefix.Addr()) {
+				h.all = append(h.all, a)
+			}
+		}
+		h.claimed = make([]bool, len(h.all))
+		return h, nil
+	}
 	all, err := m.dumpAddresses(ctx)
 	if err != nil {
 		return nil, err
 	}
-	h := &linkAddresses{}
 	for _, a := range all {
-		if a.Link == link && family(a.Prefix.Addr()) {
+		if a.Link == key && family(a.Prefix.Addr()) {
 			h.all = append(h.all, a)
 		}
 	}

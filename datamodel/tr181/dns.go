@@ -167,7 +167,7 @@ func (m *Model) eachNameServer(ctx context.Context, relay bool, yield func(datam
 			continue
 		}
 		met[key] = true
-		r := dnsServer{enable: true, status: "Enabled", server: addr.String(), iface: ref(s.Link), origin: s.Type}
+		r := dnsServer{enable: true, status: "Enabled", server: addr.String(), iface: ref(s.Link, addr.Is6()), origin: s.Type}
 		if r.origin == "" {
 			r.origin = "Static"
 		}

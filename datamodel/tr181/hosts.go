@@ -127,12 +127,16 @@ func (m *Model) hostTable(ctx context.Context) (*hostList, error) {
 			if err != nil {
 				return nil, err
 			}
+			ref, err := m.ipInterfaceRefs(ctx)
+			if err != nil {
+				return nil, err
+			}
 			list := &hostList{by: map[string]*host{}}
 			for n, err := range m.p.Neighbors.Neighbors(ctx) {
 				if err != nil {
 					return nil, lacking(err)
 				}
-				list.add(n, links)
+				list.add(n, links, ref)
 			}
 			for mac, at := range m.wifiStations(ctx) {
 				if h := list.by[mac]; h != nil {
@@ -143,7 +147,7 @@ func (m *Model) hostTable(ctx context.Context) (*hostList, error) {
 		})
 }
 
-func (t *hostList) add(n platform.Neighbor, links *linkTable) {
+func (t *hostList) add(n platform.Neighbor, links *linkTable, ref interfaceRef) {
 	l, ok := links.get(n.Link)
 	if n.MAC == "" || ok && l.Upstream || l.Kind == platform.LinkLoopback {
 		return
@@ -153,7 +157,8 @@ func (t *hostList) add(n platform.Neighbor, links *linkTable) {
 	if h == nil {
 		h = &host{physAddress: mac, interfaceType: "Other"}
 		if ok {
-			h.layer1, h.layer3, h.interfaceType = underHost(l)
+			h.layer1, h.interfaceType = underHost(l)
+			h.layer3 = ref(l.Name, n.Addr.Is6())
 		}
 		t.by[mac] = h
 		t.order = append(t.order, mac)
@@ -172,9 +177,9 @@ func (t *hostList) add(n platform.Neighbor, links *linkTable) {
 	}
 }
 
-// underHost says by which interfaces a host on l is reached. Behind a bridge
+// underHost says by which interface a host on l is reached. Behind a bridge
 // it is not known by which port, unless a radio knows it.
-func underHost(l platform.Link) (layer1, layer3 datamodel.Ref, kind string) {
+func underHost(l platform.Link) (layer1 datamodel.Ref, kind string) {
 	switch l.Kind {
 	case platform.LinkEthernet:
 		layer1, kind = ethernetInterfaceRef(l.Name), "Ethernet"
@@ -183,5 +188,5 @@ func underHost(l platform.Link) (layer1, layer3 datamodel.Ref, kind string) {
 	default:
 		kind = "Other"
 	}
-	return layer1, ipInterfaceRef(l.Name), kind
+	return layer1, kind
 }

@@ -34,7 +34,14 @@ func (m *Model) interfaceStack() datamodel.Object {
 					yield(datamodel.Row[interfaceStack]{}, err)
 					return
 				}
-				more := t.layers(func(higher datamodel.Ref, lower []datamodel.Ref) bool {
+				var ip *interfaceTable
+				if m.logical() {
+					if ip, err = m.dumpInterfaces(ctx); err != nil {
+						yield(datamodel.Row[interfaceStack]{}, err)
+						return
+					}
+				}
+				more := t.layers(ip, func(higher datamodel.Ref, lower []datamodel.Ref) bool {
 					for _, l := range lower {
 						if !yield(layerPair(higher, l), nil) {
 							return false

@@ -4,6 +4,8 @@ package tr181
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
 	"math"
 
@@ -11,8 +13,9 @@ import (
 	"gatehouse/platform"
 )
 
-// Device.IP.Interface.{i}.: whatever can have addresses. Linux switches IPv4
-// on and off with the link only; IPv6 by itself.
+// Device.IP.Interface.{i}.: whatever can have addresses, by the name of the
+// link or, where the platform has them, of the logical interface
+// (ip_logical.go). Of a link Linux switches IPv4 on and off with the link only.
 type ipInterface struct {
 	enable      bool
 	ipv4Enable  bool
@@ -23,6 +26,8 @@ type ipInterface struct {
 	lastChange  uint32 // seconds
 	lowerLayers []datamodel.Ref
 	router      datamodel.Ref
+	reset       bool
+	ulaEnable   bool
 	maxMTUSize  uint32 // bytes
 	kind        string
 	loopback    bool
@@ -30,14 +35,16 @@ type ipInterface struct {
 
 var ipInterfaceParams = []datamodel.Param[ipInterface]{
 	{Name: "Enable", At: func(i *ipInterface) any { return &i.enable }, Access: datamodel.ReadWrite},
-	{Name: "IPv4Enable", At: func(i *ipInterface) any { return &i.ipv4Enable }},
-	{Name: "IPv6Enable", At: func(i *ipInterface) any { return &i.ipv6Enable }},
+	{Name: "IPv4Enable", At: func(i *ipInterface) any { return &i.ipv4Enable }, Access: datamodel.ReadWrite},
+	{Name: "IPv6Enable", At: func(i *ipInterface) any { return &i.ipv6Enable }, Access: datamodel.ReadWrite},
+	{Name: "ULAEnable", At: func(i *ipInterface) any { return &i.ulaEnable }, Access: datamodel.ReadWrite},
 	{Name: "Status", At: func(i *ipInterface) any { return &i.status }, Check: statuses},
 	{Name: "Alias", At: func(i *ipInterface) any { return &i.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
 	{Name: "Name", At: func(i *ipInterface) any { return &i.name }, Check: datamodel.Len{Max: 64}},
 	{Name: "LastChange", At: func(i *ipInterface) any { return &i.lastChange }, Notify: datamodel.NotifyNever},
-	{Name: "LowerLayers", At: func(i *ipInterface) any { return &i.lowerLayers }},
+	{Name: "LowerLayers", At: func(i *ipInterface) any { return &i.lowerLayers }, Access: datamodel.ReadWrite},
 	{Name: "Router", At: func(i *ipInterface) any { return &i.router }, Check: datamodel.Len{Max: 256}, Refs: []string{routerPath}},
+	{Name: "Reset", At: func(i *ipInterface) any { return &i.reset }, Access: datamodel.Command},
 	{Name: "MaxMTUSize", At: func(i *ipInterface) any { return &i.maxMTUSize }, Access: datamodel.ReadWrite,
 		Check: datamodel.Range{Min: 64, Max: math.MaxUint16}},
 	{Name: "Type", At: func(i *ipInterface) any { return &i.kind }, Check: datamodel.Enum{"Normal", "Loopback", "Tunnel", "Tunneled"}},
@@ -45,32 +52,88 @@ var ipInterfaceParams = []datamodel.Param[ipInterface]{
 }
 
 func (m *Model) ipInterface() datamodel.Object {
+	src := m.linkInterfaces()
+	if m.logical() {
+		src = m.logicalInterfaces()
+	}
+	return datamodel.Define(ipInterfacePath, ipInterfaceParams, src)
+}
+
+// linkInterfaces is the source where links are the interfaces.
+func (m *Model) linkInterfaces() datamodel.Source[ipInterface] {
 	src := datamodel.Source[ipInterface]{
-		Topics: []datamodel.Topic{LinkChanged},
-		Rows:   m.ipInterfaceRows,
+		Topics:   []datamodel.Topic{LinkChanged},
+		Rows:     m.ipInterfaceRows,
+		ReadOnly: []string{"IPv4Enable", "IPv6Enable", "LowerLayers"},
+		Without:  []string{"ULAEnable"},
+		Stage:    m.stageLinkInterface,
 	}
 	if m.p.IPv6 == nil {
 		src.Without = append(src.Without, "IPv6Enable")
 	}
-	if m.canWrite() {
-		src.Stage = func(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipInterface]) error {
-			var want linkChange
-			if c.Set("Enable") {
-				want.enable = &c.New.enable
-			}
-			// The standard's largest MTU also stands for those above it.
-			if c.Set("MaxMTUSize") && (c.New.maxMTUSize < math.MaxUint16 || c.Old.maxMTUSize < math.MaxUint16) {
-				want.mtu = &c.New.maxMTUSize
-			}
-			if want == (linkChange{}) {
-				return nil
-			}
-			return m.stageLink(ctx, tx, at[0], want)
-		}
-	} else {
-		src.ReadOnly = []string{"Enable", "MaxMTUSize"}
+	if !m.canWrite() {
+		src.ReadOnly = append(src.ReadOnly, "Enable", "MaxMTUSize")
+		src.Without = append(src.Without, "Reset")
+		src.Stage = nil
 	}
-	return datamodel.Define(ipInterfacePath, ipInterfaceParams, src)
+	return src
+}
+
+func (m *Model) stageLinkInterface(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipInterface]) error {
+	var want linkChange
+	if c.Set("Enable") {
+		want.enable = &c.New.enable
+	}
+	// The standard's largest MTU also stands for those above it.
+	if c.Set("MaxMTUSize") && (c.New.maxMTUSize < math.MaxUint16 || c.Old.maxMTUSize < math.MaxUint16) {
+		want.mtu = &c.New.maxMTUSize
+	}
+	if c.Set("Reset") && c.New.reset {
+		if c.Old.loopback {
+			return &datamodel.FieldError{Name: "Reset", Err: errLoopback}
+		}
+		tx.After(ResetInterface, at[0])
+	}
+	if want == (linkChange{}) {
+		return nil
+	}
+	return m.stageLink(ctx, tx, at[0], want)
+}
+
+// ResetInterface is the name of what is left to do after the session for an IP
+// interface that is to be reset, by its key: [Model.ResetInterfaces].
+const ResetInterface = "reset interface"
+
+var errLoopback = errors.New("the loopback interface stays as it is")
+
+// ResetInterfaces tears the connections of IP interfaces down and sets them up
+// anew, for as many of them as can be.
+func (m *Model) ResetInterfaces(ctx context.Context, keys []string) error {
+	var errs []error
+	for _, key := range keys {
+		if err := m.resetInterface(ctx, key); err != nil {
+			errs = append(errs, fmt.Errorf("resetting %s: %w", key, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Model) resetInterface(ctx context.Context, key string) error {
+	if m.logical() {
+		return m.p.Interfaces.Restart.RestartInterface(ctx, key)
+	}
+	b, err := m.p.Network.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	b.SetLink(key, false)
+	if err := b.Prepare(ctx); err != nil {
+		return err
+	}
+	_, err = b.Commit(ctx)
+	// To roll back brings the link up with the addresses and routes that went
+	// down with it, which nobody else would do for those set by hand.
+	return errors.Join(err, b.Rollback(context.WithoutCancel(ctx)))
 }
 
 func (m *Model) ipInterfaceRows(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[ipInterface], error] {

@@ -12,10 +12,11 @@ import (
 	"gatehouse/platform"
 )
 
-// Device.IP.Interface.{i}.IPv4Address.{i}.: the addresses of a link. Those
-// that an ACS added are kept by us under keys of our own; those of the system
-// have their prefix for a key, and cannot be written. A kept address that the
-// system has is one instance.
+// Device.IP.Interface.{i}.IPv4Address.{i}.: the addresses of an interface.
+// Those of a logical interface lie in its configuration; those that an ACS
+// added to a link are kept by us under keys of our own. Those of the system have
+// their prefix for a key, and cannot be written. A configured or kept address
+// that the system has is one instance.
 type ipv4Address struct {
 	enable         bool
 	status         string
@@ -48,15 +49,23 @@ func (m *Model) ipv4Address() datamodel.Object {
 		Unique: [][]string{{"IPAddress", "SubnetMask"}},
 		Check:  checkIPv4Address,
 	}
-	if m.canWrite() {
-		m.ipv4 = keep(m, "ipv4-addresses", ipv4AddressParams, ipv4Address{status: "Disabled", addressingType: "Static", kept: true})
+	switch {
+	case m.logical():
+		src.New = func(context.Context, []datamodel.Key) (datamodel.Key, ipv4Address, error) {
+			return newAddressKey(), freshIPv4Address, nil
+		}
+		src.Stage = m.stageConfiguredIPv4
+	case m.canWrite():
+		m.ipv4 = keep(m, "ipv4-addresses", ipv4AddressParams, freshIPv4Address)
 		src.New = m.ipv4.New
 		src.Stage = m.stageIPv4Address
-	} else {
+	default:
 		src.ReadOnly = []string{"Enable", "IPAddress", "SubnetMask"}
 	}
 	return datamodel.Define(ipv4AddressPath, ipv4AddressParams, src)
 }
+
+var freshIPv4Address = ipv4Address{status: "Disabled", addressingType: "Static", kept: true}
 
 func (m *Model) ipv4AddressRows(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[ipv4Address], error] {
 	return func(yield func(datamodel.Row[ipv4Address], error) bool) {
@@ -65,14 +74,16 @@ func (m *Model) ipv4AddressRows(ctx context.Context, parent []datamodel.Key) ite
 			yield(datamodel.Row[ipv4Address]{}, err)
 			return
 		}
-		if m.ipv4 != nil {
-			for row, err := range m.ipv4.Rows(ctx, parent) {
-				if err == nil {
-					row.Value.status = have.claim(row.Value.enable, row.Value.prefix())
-				}
-				if !yield(row, err) || err != nil {
-					return
-				}
+		ours := keptRows(ctx, m.ipv4, parent)
+		if m.logical() {
+			ours = configuredAddresses(ctx, m, parent[0], netip.Addr.Is4, configuredIPv4)
+		}
+		for row, err := range ours {
+			if err == nil {
+				row.Value.status = have.claim(row.Value.enable, row.Value.prefix())
+			}
+			if !yield(row, err) || err != nil {
+				return
 			}
 		}
 		for _, a := range have.rest() {
@@ -85,6 +96,45 @@ func (m *Model) ipv4AddressRows(ctx context.Context, parent []datamodel.Key) ite
 			}
 		}
 	}
+}
+
+// configuredIPv4 is an address in the configuration of a logical interface.
+func configuredIPv4(a platform.InterfaceAddr) ipv4Address {
+	row := freshIPv4Address
+	row.enable = a.Enabled
+	if ip := a.Prefix.Addr(); !ip.IsUnspecified() {
+		row.address = ip.String()
+	}
+	if bits := a.Prefix.Bits(); bits > 0 {
+		row.mask = maskOf(bits)
+	}
+	return row
+}
+
+var errIncomplete = errors.New("an address that is on needs its value and its mask")
+
+func (m *Model) stageConfiguredIPv4(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv4Address]) error {
+	switch {
+	case c.Old != nil && !c.Old.kept && c.New == nil:
+		return goesWithInterface(tx, at[0])
+	case c.Old != nil && !c.Old.kept:
+		return ofTheSystem(ipv4AddressParams, c)
+	case c.New == nil:
+		return m.stageConfiguredAddress(ctx, tx, at, nil)
+	}
+	ip, bits := addrOf(c.New.address), 0
+	if c.New.mask != "" {
+		bits, _ = maskBits(c.New.mask)
+	}
+	if !ip.IsValid() {
+		ip = netip.IPv4Unspecified()
+	}
+	if c.New.enable && (ip.IsUnspecified() || bits == 0) {
+		return &datamodel.FieldError{Name: "IPAddress", Err: errIncomplete}
+	}
+	return m.stageConfiguredAddress(ctx, tx, at, &platform.InterfaceAddr{
+		Key: at[1], Enabled: c.New.enable, Prefix: netip.PrefixFrom(ip, bits),
+	})
 }
 
 // addressingType says where an address of the system came from.

@@ -61,16 +61,24 @@ func (m *Model) ipv6Address() datamodel.Object {
 		Rows:   m.ipv6AddressRows,
 		Unique: [][]string{{"IPAddress"}},
 	}
-	if m.canWrite() {
-		m.ipv6 = keep(m, "ipv6-addresses", keptIPv6Params, ipv6Address{
-			status: "Disabled", addressStatus: "Invalid", origin: "Static", preferredUntil: infiniteTime, validUntil: infiniteTime, bits: 128, kept: true,
-		})
+	switch {
+	case m.logical():
+		src.New = func(context.Context, []datamodel.Key) (datamodel.Key, ipv6Address, error) {
+			return newAddressKey(), freshIPv6Address, nil
+		}
+		src.Stage = m.stageConfiguredIPv6
+	case m.canWrite():
+		m.ipv6 = keep(m, "ipv6-addresses", keptIPv6Params, freshIPv6Address)
 		src.New = m.ipv6.New
 		src.Stage = m.stageIPv6Address
-	} else {
+	default:
 		src.ReadOnly = []string{"Enable", "IPAddress", "Prefix"}
 	}
 	return datamodel.Define(ipv6AddressPath, ipv6AddressParams, src)
+}
+
+var freshIPv6Address = ipv6Address{
+	status: "Disabled", addressStatus: "Invalid", origin: "Static", preferredUntil: infiniteTime, validUntil: infiniteTime, bits: 128, kept: true,
 }
 
 func (m *Model) ipv6AddressRows(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[ipv6Address], error] {
@@ -86,18 +94,22 @@ func (m *Model) ipv6AddressRows(ctx context.Context, parent []datamodel.Key) ite
 			return
 		}
 		now := m.now()
-		if m.ipv6 != nil {
-			for row, err := range m.ipv6.Rows(ctx, parent) {
-				if err == nil {
-					p := row.Value.netip()
-					row.Value.status = have.claim(row.Value.enable, p)
-					if a, ok := have.find(p); ok && row.Value.enable {
-						row.Value.live(a, now)
-					}
+		ours := keptRows(ctx, m.ipv6, parent)
+		if m.logical() {
+			ours = configuredAddresses(ctx, m, parent[0], netip.Addr.Is6, func(a platform.InterfaceAddr) ipv6Address {
+				return configuredIPv6(a, prefixRef)
+			})
+		}
+		for row, err := range ours {
+			if err == nil {
+				p := row.Value.netip()
+				row.Value.status = have.claim(row.Value.enable, p)
+				if a, ok := have.find(p); ok && row.Value.enable {
+					row.Value.live(a, now)
 				}
-				if !yield(row, err) || err != nil {
-					return
-				}
+			}
+			if !yield(row, err) || err != nil {
+				return
 			}
 		}
 		for _, a := range have.rest() {
@@ -177,6 +189,42 @@ func (m *Model) settlePrefix(ctx context.Context, link string, a *ipv6Address, s
 		return &datamodel.FieldError{Name: "Prefix", Err: errOutside}
 	}
 	return nil
+}
+
+// configuredIPv6 is an address in the configuration of a logical interface.
+func configuredIPv6(a platform.InterfaceAddr, prefixRef func(platform.Address) datamodel.Ref) ipv6Address {
+	row := freshIPv6Address
+	row.enable, row.bits = a.Enabled, int32(a.Prefix.Bits())
+	if ip := a.Prefix.Addr(); !ip.IsUnspecified() {
+		row.address, row.prefix = ip.String(), prefixRef(platform.Address{Prefix: a.Prefix})
+	}
+	return row
+}
+
+func (m *Model) stageConfiguredIPv6(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv6Address]) error {
+	switch {
+	case c.Old != nil && !c.Old.kept && c.New == nil:
+		return goesWithInterface(tx, at[0])
+	case c.Old != nil && !c.Old.kept:
+		return ofTheSystem(ipv6AddressParams, c)
+	case c.New == nil:
+		return m.stageConfiguredAddress(ctx, tx, at, nil)
+	}
+	if c.Set("Prefix") || c.Set("IPAddress") {
+		if err := m.settlePrefix(ctx, at[0], c.New, c.Set("Prefix")); err != nil {
+			return err
+		}
+	}
+	ip := addrOf(c.New.address)
+	if !ip.IsValid() {
+		ip = netip.IPv6Unspecified()
+	}
+	if c.New.enable && ip.IsUnspecified() {
+		return &datamodel.FieldError{Name: "IPAddress", Err: errIncomplete}
+	}
+	return m.stageConfiguredAddress(ctx, tx, at, &platform.InterfaceAddr{
+		Key: at[1], Enabled: c.New.enable, Prefix: netip.PrefixFrom(ip, int(c.New.bits)),
+	})
 }
 
 func (m *Model) stageIPv6Address(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv6Address]) error {

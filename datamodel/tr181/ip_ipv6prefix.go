@@ -14,7 +14,7 @@ import (
 )
 
 // Device.IP.Interface.{i}.IPv6Prefix.{i}.: the prefixes that are on the link
-// because the link has an address in them, under the prefix as their key; and
+// because the interface has an address in them, or is about to have one, under the prefix as their key; and
 // those that an ACS added, kept by us, so that it can give the link the first
 // address in one. By itself such a prefix asks nothing of the system.
 type ipv6Prefix struct {
@@ -59,14 +59,17 @@ func (m *Model) ipv6Prefix() datamodel.Object {
 		Unique: [][]string{{"Prefix"}},
 		Check:  checkIPv6Prefix,
 	}
-	if m.canWrite() {
+	if m.canWrite() || m.logical() && m.a.Keep != nil {
 		m.prefix6 = keep(m, "ipv6-prefixes", ipv6PrefixParams, ipv6Prefix{
 			status: "Disabled", prefixStatus: "Invalid", origin: "Static", staticType: "Static",
 			preferredUntil: infiniteTime, validUntil: infiniteTime, kept: true,
 		})
 		src.New = m.prefix6.New
 		src.Stage = func(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv6Prefix]) error {
-			if c.Old != nil && !c.Old.kept {
+			switch {
+			case c.Old != nil && !c.Old.kept && c.New == nil && m.logical():
+				return goesWithInterface(tx, at[0])
+			case c.Old != nil && !c.Old.kept:
 				return ofTheSystem(ipv6PrefixParams, c)
 			}
 			return m.prefix6.Stage(ctx, tx, at, c)
@@ -84,7 +87,12 @@ func (m *Model) ipv6PrefixRows(ctx context.Context, parent []datamodel.Key) iter
 			yield(datamodel.Row[ipv6Prefix]{}, err)
 			return
 		}
-		groups := byPrefix(have.all)
+		planned, err := m.plannedIPv6(ctx, parent[0])
+		if err != nil {
+			yield(datamodel.Row[ipv6Prefix]{}, err)
+			return
+		}
+		groups := byPrefix(append(slices.Clone(have.all), planned...))
 		for row, err := range keptRows(ctx, m.prefix6, parent) {
 			if err == nil {
 				groups = row.Value.live(groups, m.now())

@@ -53,11 +53,13 @@ func bridgePortRef(bridge, port string) datamodel.Ref {
 	return datamodel.Ref{Table: bridgePortPath, At: []datamodel.Key{bridge, port}}
 }
 
-func ipInterfaceRef(link string) datamodel.Ref {
-	if link == "" {
+// ipInterfaceRef refers to an IP interface by its key, as configuration does;
+// who has a link goes by [Model.ipInterfaceRefs].
+func ipInterfaceRef(key string) datamodel.Ref {
+	if key == "" {
 		return datamodel.Ref{}
 	}
-	return datamodel.Ref{Table: ipInterfacePath, At: []datamodel.Key{link}}
+	return datamodel.Ref{Table: ipInterfacePath, At: []datamodel.Key{key}}
 }
 
 // underIPInterface is what the IP interface of l stands on: a VLAN
@@ -128,13 +130,19 @@ func (t *linkTable) underWiFi(l platform.Link) []datamodel.Ref {
 	return nil
 }
 
-// layers calls f for every interface object that is a link, highest layer
-// first, with what it stands on; it returns false when f did.
-func (t *linkTable) layers(f func(higher datamodel.Ref, lower []datamodel.Ref) bool) bool {
+// layers calls f for every interface object that is a link, and for the
+// logical interfaces in ip (nil where links are the IP interfaces), highest
+// layer first, with what it stands on; it returns false when f did.
+func (t *linkTable) layers(ip *interfaceTable, f func(higher datamodel.Ref, lower []datamodel.Ref) bool) bool {
 	ref := func(table string, at ...datamodel.Key) datamodel.Ref { return datamodel.Ref{Table: table, At: at} }
+	for i := 0; ip != nil && i < len(ip.rows); i++ {
+		if key := ip.rows[i].Key; !f(ipInterfaceRef(key), ip.under(key, t)) {
+			return false
+		}
+	}
 	for i := range t.all {
 		l := t.all[i]
-		more := (!hasIPInterface(l) || f(ipInterfaceRef(l.Name), underIPInterface(l))) &&
+		more := (ip != nil || !hasIPInterface(l) || f(ipInterfaceRef(l.Name), underIPInterface(l))) &&
 			(!hasVLANTermination(l) || f(ref(vlanTerminationPath, l.Name), underVLANTermination(l, t))) &&
 			(!hasEthernetLink(l) || f(ethernetLinkRef(l.Name), underEthernetLink(l, t))) &&
 			(l.Kind != platform.LinkBridge || f(bridgePortRef(l.Name, l.Name), underBridgePort(l, t))) &&

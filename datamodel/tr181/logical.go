@@ -6,6 +6,7 @@ package tr181
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"gatehouse/datamodel"
@@ -20,8 +21,8 @@ func (m *Model) logical() bool { return m.p.Config != nil && m.p.Interfaces.Tabl
 type interfaceTable struct {
 	rows   []platform.Entry[platform.Interface]
 	states map[string]platform.InterfaceState
-	by     map[string]int    // key: place in rows
-	byLink map[string]string // link: the key of the first interface on it
+	by     map[string]int       // key: place in rows
+	byLink [2]map[string]string // link: the key of the interface on it that does IPv4, IPv6
 }
 
 // dumpInterfaces reads the logical interfaces once per request. Those that a
@@ -38,7 +39,7 @@ func (m *Model) dumpInterfaces(ctx context.Context) (*interfaceTable, error) {
 			if err != nil {
 				return nil, err
 			}
-			t := &interfaceTable{rows: rows, states: map[string]platform.InterfaceState{}, by: map[string]int{}, byLink: map[string]string{}}
+			t := &interfaceTable{rows: rows, states: map[string]platform.InterfaceState{}, by: map[string]int{}, byLink: [2]map[string]string{{}, {}}}
 			for i, r := range rows {
 				t.by[r.Key] = i
 			}
@@ -50,13 +51,27 @@ func (m *Model) dumpInterfaces(ctx context.Context) (*interfaceTable, error) {
 						Value: platform.Interface{Enabled: true, Device: s.Device, IPv4: true, IPv6: true}})
 				}
 			}
-			for _, r := range t.rows {
-				if link := t.link(r.Key); link != "" && t.byLink[link] == "" {
-					t.byLink[link] = r.Key
-				}
-			}
+			t.placeOnLinks()
 			return t, nil
 		})
+}
+
+// placeOnLinks finds out which interface stands for a link: of several ("wan"
+// and "wan6") the first that has an address of the family, else the first.
+func (t *interfaceTable) placeOnLinks() {
+	for i, by := range t.byLink {
+		for _, has := range []bool{true, false} {
+			for _, r := range t.rows {
+				link := t.link(r.Key)
+				if link == "" || by[link] != "" {
+					continue
+				}
+				if !has || slices.ContainsFunc(t.states[r.Key].Addrs, func(a platform.Address) bool { return a.Prefix.Addr().Is6() == (i == 1) }) {
+					by[link] = r.Key
+				}
+			}
+		}
+	}
 }
 
 // link is the link that carries the addresses of the interface called key, ""
@@ -85,20 +100,24 @@ func (t *interfaceTable) lower(key string) string {
 	return t.link(key)
 }
 
-// ref refers to the interface of that name, or to the one on the link of that
-// name.
-func (t *interfaceTable) ref(name string) datamodel.Ref {
+// An interfaceRef refers to the IP interface of that key or, where there is
+// none, to the one that does IPv4 or IPv6 on the link of that name.
+type interfaceRef func(name string, ipv6 bool) datamodel.Ref
+
+func (t *interfaceTable) ref(name string, ipv6 bool) datamodel.Ref {
 	if _, ok := t.by[name]; ok {
 		return ipInterfaceRef(name)
 	}
-	return ipInterfaceRef(t.byLink[name])
+	if ipv6 {
+		return ipInterfaceRef(t.byLink[1][name])
+	}
+	return ipInterfaceRef(t.byLink[0][name])
 }
 
-// ipInterfaceRefs returns how to refer to the IP interface of a link, or of
-// that key.
-func (m *Model) ipInterfaceRefs(ctx context.Context) (func(name string) datamodel.Ref, error) {
+// ipInterfaceRefs returns how to refer to IP interfaces.
+func (m *Model) ipInterfaceRefs(ctx context.Context) (interfaceRef, error) {
 	if !m.logical() {
-		return ipInterfaceRef, nil
+		return linkRef, nil
 	}
 	t, err := m.dumpInterfaces(ctx)
 	if err != nil {
@@ -106,6 +125,9 @@ func (m *Model) ipInterfaceRefs(ctx context.Context) (func(name string) datamode
 	}
 	return t.ref, nil
 }
+
+// linkRef is the reference where links are the interfaces.
+func linkRef(name string, _ bool) datamodel.Ref { return ipInterfaceRef(name) }
 
 // ipLinks returns how to find the link of an IP interface by its key.
 func (m *Model) ipLinks(ctx context.Context) (func(key string) string, error) {

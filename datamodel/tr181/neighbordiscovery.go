@@ -75,12 +75,17 @@ func (m *Model) ndInterface() datamodel.Object {
 					yield(datamodel.Row[ndInterface]{}, err)
 					return
 				}
+				ref, err := m.ipInterfaceRefs(ctx)
+				if err != nil {
+					yield(datamodel.Row[ndInterface]{}, err)
+					return
+				}
 				for _, s := range all {
 					l, ok := links.get(s.Link)
 					if !ok || !hasIPInterface(l) || l.Kind == platform.LinkLoopback {
 						continue
 					}
-					if !yield(datamodel.Row[ndInterface]{Key: s.Link, Value: ndSetting(s)}, nil) {
+					if !yield(datamodel.Row[ndInterface]{Key: s.Link, Value: ndSetting(s, ref(s.Link, true))}, nil) {
 						return
 					}
 				}
@@ -89,9 +94,9 @@ func (m *Model) ndInterface() datamodel.Object {
 	})
 }
 
-func ndSetting(s platform.IPv6Link) ndInterface {
+func ndSetting(s platform.IPv6Link, iface datamodel.Ref) ndInterface {
 	return ndInterface{
-		enable: s.Enabled, status: enabled(s.Enabled), iface: ipInterfaceRef(s.Link), dadTransmits: s.DADTransmits,
+		enable: s.Enabled, status: enabled(s.Enabled), iface: iface, dadTransmits: s.DADTransmits,
 		retransTimer: milliseconds(s.RetransTimer), rsInterval: milliseconds(s.SolicitationInterval), maxRS: s.RouterSolicitations,
 		// Linux solicits routers where it listens to them.
 		nudEnable: s.NeighborUnreachable, rsEnable: s.AcceptRA && s.RouterSolicitations > 0,

@@ -24,16 +24,22 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// The whole tree of the router in memory, one golden file for each component.
-// The bubble's clock stands still, so that times are the same each run.
-// Statistics are in TestStats.
+// The whole tree of the router in memory, one golden file for each component;
+// of the one with logical interfaces, of those that refer to them. The bubble's
+// clock stands still, so that times are the same each run. Statistics are in
+// TestStats.
 func TestGolden(t *testing.T) {
+	golden(t, "testdata", fake.New, nil)
+	golden(t, "testdata/logical", fake.NewLogical, []string{"IP", "Routing", "InterfaceStack", "Hosts", "DNS", "NeighborDiscovery"})
+}
+
+func golden(t *testing.T, dir string, router func() *fake.Router, only []string) {
 	got := map[string]*strings.Builder{}
 	synctest.Test(t, func(t *testing.T) {
-		all := build(t).values("Device.")
+		all := buildOn(t, router()).values("Device.")
 		for _, name := range slices.Sorted(maps.Keys(all)) {
 			component, _, deep := strings.Cut(strings.TrimPrefix(name, "Device."), ".")
-			if strings.Contains(name, ".Stats.") {
+			if strings.Contains(name, ".Stats.") || only != nil && !(deep && slices.Contains(only, component)) {
 				continue
 			}
 			if !deep {
@@ -45,7 +51,7 @@ func TestGolden(t *testing.T) {
 			got[component].WriteString(name + "=" + all[name] + "\n")
 		}
 	})
-	files, err := filepath.Glob("testdata/*.golden")
+	files, err := filepath.Glob(dir + "/*.golden")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +61,7 @@ func TestGolden(t *testing.T) {
 		}
 	}
 	for component, text := range got {
-		name := filepath.Join("testdata", component+".golden")
+		name := filepath.Join(dir, component+".golden")
 		if *update {
 			if err := os.WriteFile(name, []byte(text.String()), 0o644); err != nil {
 				t.Fatal(err)
@@ -66,7 +72,7 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(text.String(), "\n")); diff != "" {
-			t.Errorf("%s is not the golden one (-update writes it anew):\n%s", component, diff)
+			t.Errorf("%s is not the golden one (-update writes it anew):\n%s", name, diff)
 		}
 	}
 }
@@ -84,7 +90,12 @@ func TestStats(t *testing.T) {
 
 // What GetParameterNames lists is what GetParameterValues gives.
 func TestClosure(t *testing.T) {
-	h := build(t)
+	for name, router := range both {
+		t.Run(name, func(t *testing.T) { closure(t, buildOn(t, router())) })
+	}
+}
+
+func closure(t *testing.T, h *house) {
 	h.add("Device.ManagementServer.InformParameter.")
 	all := h.values("Device.")
 	for _, n := range rows(t, h.tree.Names(t.Context(), "", false)) {
@@ -166,7 +177,12 @@ func TestCounts(t *testing.T) {
 // References are paths of rows that are there, and InterfaceStack is all of
 // the LowerLayers.
 func TestReferences(t *testing.T) {
-	all := build(t).values("Device.")
+	for name, router := range both {
+		t.Run(name, func(t *testing.T) { references(t, buildOn(t, router()).values("Device.")) })
+	}
+}
+
+func references(t *testing.T, all map[string]string) {
 	stack := map[string]bool{}
 	for name, value := range all {
 		if pair, ok := strings.CutSuffix(name, ".HigherLayer"); ok {

@@ -1,4 +1,6 @@
-// What the forwarding tables of both families have in common. The system's
+// What the forwarding tables of both families have in common: which routes are
+// ours, be it that the platform has them in its configuration or that we keep
+// them, and which of the system's are equal to them. The system's
 // routes are streamed: ten thousand of them cost no more than one, and only
 // the few that are ours are held.
 
@@ -37,6 +39,65 @@ func kernelMetric(r platform.Route) int32 {
 // routeKey names a route of the system.
 func routeKey(r platform.Route) datamodel.Key {
 	return r.Dest.String() + " via " + r.Gateway.WithZone("").String() + " dev " + r.Link + " metric " + strconv.Itoa(int(r.Metric))
+}
+
+// configuresRoutes says whether the platform keeps static routes itself. Where
+// it does not, we do, unless its interfaces are not the kernel's.
+func (m *Model) configuresRoutes() bool { return m.p.Config != nil && m.p.Routing != nil }
+
+// keepsRoutes says whether we keep static routes.
+func (m *Model) keepsRoutes() bool { return m.canWrite() && !m.configuresRoutes() && !m.logical() }
+
+// routeNames are the names of interfaces that routes go by.
+type routeNames struct {
+	ref  interfaceRef
+	link func(key string) string
+}
+
+func (m *Model) routeNames(ctx context.Context) (routeNames, error) {
+	ref, err := m.ipInterfaceRefs(ctx)
+	if err != nil {
+		return routeNames{}, err
+	}
+	link, err := m.ipLinks(ctx)
+	return routeNames{ref, link}, err
+}
+
+// onLink is the route with the link in place of the key of its interface. One
+// whose interface has no link now keeps the key: no route of the system is on
+// it.
+func (n routeNames) onLink(r platform.Route) platform.Route {
+	if link := n.link(r.Link); link != "" {
+		r.Link = link
+	}
+	return r
+}
+
+// configuredRoutes are the rows of the platform's static routes of one family.
+func configuredRoutes[T any](ctx context.Context, m *Model, ipv6 bool, row func(platform.StaticRoute) T) iter.Seq2[datamodel.Row[T], error] {
+	return func(yield func(datamodel.Row[T], error) bool) {
+		all, err := configured(ctx, m, "routing", m.p.Routing)
+		if err != nil {
+			yield(datamodel.Row[T]{}, err)
+			return
+		}
+		for _, e := range all {
+			if e.Value.Dest.Addr().Is6() == ipv6 && !yield(datamodel.Row[T]{Key: e.Key, Value: row(e.Value)}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// stageConfiguredRoute has the platform keep a route, or no longer when want is
+// nil. What the row asks of the system has its interface in Link.
+func (m *Model) stageConfiguredRoute(ctx context.Context, tx *datamodel.Tx, key string, want *platform.Route, enable bool, blame string) error {
+	if want == nil {
+		return deleteRow(ctx, m, tx, m.p.Routing, key)
+	}
+	return putRow(ctx, m, tx, m.p.Routing, key, platform.StaticRoute{
+		Enabled: enable, Dest: want.Dest, Gateway: want.Gateway, Interface: want.Link, Metric: want.Metric,
+	}, blame)
 }
 
 // A wantedRoute is what the kept row at an index asks of the system.
@@ -148,7 +209,8 @@ func (m *Model) hasRoute(ctx context.Context, want platform.Route) (*platform.Ro
 	return nil, nil
 }
 
-// linkOf is the link that the IP interface r stands for.
+// linkOf is the key of the IP interface that r points to, which is the name of
+// its link where links are the interfaces.
 func linkOf(r datamodel.Ref) string {
 	if len(r.At) != 1 {
 		return ""

@@ -15,7 +15,7 @@ import (
 // An IPv4 route may have a gateway of the other family (RFC 8950); a parameter
 // that holds IPv4 addresses cannot say so.
 func TestIPv4RouteWithIPv6Gateway(t *testing.T) {
-	row := systemIPv4Route(platform.Route{Dest: netip.MustParsePrefix("192.0.2.0/24"), Gateway: netip.MustParseAddr("fe80::1"), Link: "wan"})
+	row := systemIPv4Route(platform.Route{Dest: netip.MustParsePrefix("192.0.2.0/24"), Gateway: netip.MustParseAddr("fe80::1"), Link: "wan"}, linkRef)
 	if row.gateway != "" {
 		t.Errorf("GatewayIPAddress is %q", row.gateway)
 	}
@@ -43,7 +43,8 @@ func TestManyRoutesReadKeptRowsOnce(t *testing.T) {
 	read, rows, enabled := 0, 0, 0
 	var all iter.Seq2[datamodel.Row[ipv4Route], error] = mergedRoutes(has, kept,
 		func(r *ipv4Route) (platform.Route, bool) { read++; return r.route(), r.enable },
-		func(r *ipv4Route) *string { return &r.status }, systemIPv4Route)
+		func(r *ipv4Route) *string { return &r.status },
+		func(r platform.Route) ipv4Route { return systemIPv4Route(r, linkRef) })
 	for row, err := range all {
 		if err != nil {
 			t.Fatal(err)

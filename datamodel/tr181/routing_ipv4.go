@@ -13,8 +13,8 @@ import (
 )
 
 // Device.Routing.Router.{i}.IPv4Forwarding.{i}.: the main routing table. The
-// routes that an ACS added are kept by us; those of the system cannot be
-// written. Both destinations empty means the default route.
+// static routes are in the platform's configuration or kept by us; those of the
+// system cannot be written. Both destinations empty means the default route.
 type ipv4Route struct {
 	enable  bool
 	status  string
@@ -51,30 +51,84 @@ var ipv4ForwardingParams = []datamodel.Param[ipv4Route]{
 func (m *Model) ipv4Forwarding() datamodel.Object {
 	src := datamodel.Source[ipv4Route]{
 		Topics: []datamodel.Topic{RouteChanged, LinkChanged},
-		Rows: func(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[ipv4Route], error] {
-			return mergedRoutes(m.p.Routes.Routes(ctx, false), keptRows(ctx, m.route4, parent),
-				func(r *ipv4Route) (platform.Route, bool) { return r.route(), r.enable },
-				func(r *ipv4Route) *string { return &r.status }, systemIPv4Route)
-		},
+		Rows:   m.ipv4RouteRows,
 		Unique: [][]string{{"DestIPAddress", "DestSubnetMask", "ForwardingPolicy", "GatewayIPAddress", "Interface", "ForwardingMetric"}},
 		Check:  checkIPv4Route,
 	}
-	if m.canWrite() {
-		m.route4 = keep(m, "ipv4-routes", ipv4ForwardingParams,
-			ipv4Route{status: "Disabled", static: true, policy: -1, metric: -1, origin: "Static", kept: true})
+	switch {
+	case m.configuresRoutes():
+		src.New = func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, ipv4Route, error) {
+			key, _, err := m.p.Routing.Fresh(ctx)
+			return key, freshIPv4Route, lacking(err)
+		}
+		src.Stage = m.stageConfiguredIPv4Route
+	case m.keepsRoutes():
+		m.route4 = keep(m, "ipv4-routes", ipv4ForwardingParams, freshIPv4Route)
 		src.New = m.route4.New
 		src.Stage = m.stageIPv4Route
-	} else {
+	default:
 		src.ReadOnly = []string{"Enable", "DestIPAddress", "DestSubnetMask", "GatewayIPAddress", "Interface", "ForwardingMetric"}
 	}
 	return datamodel.Define(ipv4ForwardingPath, ipv4ForwardingParams, src)
 }
 
+var freshIPv4Route = ipv4Route{status: "Disabled", static: true, policy: -1, metric: -1, origin: "Static", kept: true}
+
+func (m *Model) ipv4RouteRows(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[ipv4Route], error] {
+	return func(yield func(datamodel.Row[ipv4Route], error) bool) {
+		names, err := m.routeNames(ctx)
+		if err != nil {
+			yield(datamodel.Row[ipv4Route]{}, err)
+			return
+		}
+		ours := keptRows(ctx, m.route4, parent)
+		if m.configuresRoutes() {
+			ours = configuredRoutes(ctx, m, false, configuredIPv4Route)
+		}
+		mergedRoutes(m.p.Routes.Routes(ctx, false), ours,
+			func(r *ipv4Route) (platform.Route, bool) { return names.onLink(r.route()), r.enable },
+			func(r *ipv4Route) *string { return &r.status },
+			func(r platform.Route) ipv4Route { return systemIPv4Route(r, names.ref) })(yield)
+	}
+}
+
+// configuredIPv4Route is a route of the platform's configuration as a row.
+func configuredIPv4Route(r platform.StaticRoute) ipv4Route {
+	row := freshIPv4Route
+	row.enable, row.iface = r.Enabled, ipInterfaceRef(r.Interface)
+	if r.Dest.Bits() > 0 {
+		row.dest, row.mask = r.Dest.Addr().String(), maskOf(r.Dest.Bits())
+	}
+	if r.Gateway.Is4() {
+		row.gateway = r.Gateway.String()
+	}
+	if r.Metric > 0 { // 0 is what the system makes of none
+		row.metric = r.Metric
+	}
+	return row
+}
+
+var errPair = errors.New("a destination and its mask go together")
+
+func (m *Model) stageConfiguredIPv4Route(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv4Route]) error {
+	switch {
+	case c.Old != nil && !c.Old.kept:
+		return ofTheSystem(ipv4ForwardingParams, c)
+	case c.New == nil:
+		return m.stageConfiguredRoute(ctx, tx, at[1], nil, false, "")
+	}
+	want := c.New.route()
+	if !want.Dest.IsValid() {
+		return &datamodel.FieldError{Name: "DestSubnetMask", Err: errPair}
+	}
+	return m.stageConfiguredRoute(ctx, tx, at[1], &want, c.New.enable, "GatewayIPAddress")
+}
+
 // systemIPv4Route is a route of the system as a row.
-func systemIPv4Route(r platform.Route) ipv4Route {
+func systemIPv4Route(r platform.Route, ref interfaceRef) ipv4Route {
 	row := ipv4Route{
 		enable: true, status: "Enabled", static: r.Static, policy: -1, metric: -1,
-		iface: ipInterfaceRef(r.Link), origin: ipv4Origin(r.Protocol),
+		iface: ref(r.Link, false), origin: ipv4Origin(r.Protocol),
 	}
 	if r.Dest.Bits() > 0 {
 		row.dest, row.mask = r.Dest.Addr().String(), maskOf(r.Dest.Bits())

@@ -49,32 +49,86 @@ var ipv6ForwardingParams = []datamodel.Param[ipv6Route]{
 func (m *Model) ipv6Forwarding() datamodel.Object {
 	src := datamodel.Source[ipv6Route]{
 		Topics: []datamodel.Topic{RouteChanged, LinkChanged},
-		Rows: func(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[ipv6Route], error] {
-			now := m.now()
-			return mergedRoutes(m.p.Routes.Routes(ctx, true), keptRows(ctx, m.route6, parent),
-				func(r *ipv6Route) (platform.Route, bool) { return r.route(), r.enable },
-				func(r *ipv6Route) *string { return &r.status },
-				func(r platform.Route) ipv6Route { return systemIPv6Route(r, now) })
-		},
+		Rows:   m.ipv6RouteRows,
 		Unique: [][]string{{"DestIPPrefix", "ForwardingPolicy", "NextHop", "Interface", "ForwardingMetric"}},
 		Check:  checkIPv6Route,
 	}
-	if m.canWrite() {
-		m.route6 = keep(m, "ipv6-routes", ipv6ForwardingParams,
-			ipv6Route{status: "Disabled", policy: -1, metric: -1, origin: "Static", expires: infiniteTime, kept: true})
+	switch {
+	case m.configuresRoutes():
+		src.New = func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, ipv6Route, error) {
+			key, _, err := m.p.Routing.Fresh(ctx)
+			return key, freshIPv6Route, lacking(err)
+		}
+		src.Stage = m.stageConfiguredIPv6Route
+	case m.keepsRoutes():
+		m.route6 = keep(m, "ipv6-routes", ipv6ForwardingParams, freshIPv6Route)
 		src.New = m.route6.New
 		src.Stage = m.stageIPv6Route
-	} else {
+	default:
 		src.ReadOnly = []string{"Enable", "DestIPPrefix", "NextHop", "Interface", "ForwardingMetric"}
 	}
 	return datamodel.Define(ipv6ForwardingPath, ipv6ForwardingParams, src)
 }
 
+var freshIPv6Route = ipv6Route{status: "Disabled", policy: -1, metric: -1, origin: "Static", expires: infiniteTime, kept: true}
+
+func (m *Model) ipv6RouteRows(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[ipv6Route], error] {
+	return func(yield func(datamodel.Row[ipv6Route], error) bool) {
+		names, err := m.routeNames(ctx)
+		if err != nil {
+			yield(datamodel.Row[ipv6Route]{}, err)
+			return
+		}
+		ours := keptRows(ctx, m.route6, parent)
+		if m.configuresRoutes() {
+			ours = configuredRoutes(ctx, m, true, configuredIPv6Route)
+		}
+		now := m.now()
+		mergedRoutes(m.p.Routes.Routes(ctx, true), ours,
+			func(r *ipv6Route) (platform.Route, bool) { return names.onLink(r.route()), r.enable },
+			func(r *ipv6Route) *string { return &r.status },
+			func(r platform.Route) ipv6Route { return systemIPv6Route(r, names.ref, now) })(yield)
+	}
+}
+
+// configuredIPv6Route is a route of the platform's configuration as a row. One
+// that has no destination yet is off, and kept as the default route.
+func configuredIPv6Route(r platform.StaticRoute) ipv6Route {
+	row := freshIPv6Route
+	row.enable, row.dest, row.iface = r.Enabled, r.Dest.String(), ipInterfaceRef(r.Interface)
+	if r.Gateway.IsValid() {
+		row.nextHop = r.Gateway.WithZone("").String()
+	}
+	if r.Metric > 0 {
+		row.metric = r.Metric
+	}
+	return row
+}
+
+var errNoDest = errors.New("a route that is on needs a destination")
+
+func (m *Model) stageConfiguredIPv6Route(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv6Route]) error {
+	switch {
+	case c.Old != nil && !c.Old.kept:
+		return ofTheSystem(ipv6ForwardingParams, c)
+	case c.New == nil:
+		return m.stageConfiguredRoute(ctx, tx, at[1], nil, false, "")
+	}
+	want := c.New.route()
+	if !want.Dest.IsValid() {
+		if c.New.enable {
+			return &datamodel.FieldError{Name: "DestIPPrefix", Err: errNoDest}
+		}
+		want.Dest = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
+	return m.stageConfiguredRoute(ctx, tx, at[1], &want, c.New.enable, "NextHop")
+}
+
 // systemIPv6Route is a route of the system as a row.
-func systemIPv6Route(r platform.Route, now time.Time) ipv6Route {
+func systemIPv6Route(r platform.Route, ref interfaceRef, now time.Time) ipv6Route {
 	row := ipv6Route{
 		enable: true, status: "Enabled", dest: r.Dest.String(), policy: -1, metric: -1,
-		iface: ipInterfaceRef(r.Link), origin: ipv6Origin(r.Protocol), expires: infiniteTime,
+		iface: ref(r.Link, true), origin: ipv6Origin(r.Protocol), expires: infiniteTime,
 	}
 	if r.Gateway.IsValid() {
 		row.nextHop = r.Gateway.WithZone("").String()

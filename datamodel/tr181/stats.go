@@ -4,6 +4,7 @@ package tr181
 
 import (
 	"context"
+	"errors"
 
 	"gatehouse/datamodel"
 	"gatehouse/platform"
@@ -45,15 +46,33 @@ func countersOf(s platform.LinkStats) linkStats {
 }
 
 // stats declares the Stats. below the interface table at path, whose
-// last key is the name of a link.
+// last key is the name of a link, or that of an IP interface: one without a
+// link has counted nothing.
 func (m *Model) stats(path string) datamodel.Object {
 	return datamodel.Define(path+"Stats.", linkStatsParams, datamodel.Source[linkStats]{
 		Topics:  []datamodel.Topic{LinkChanged},
 		Without: []string{"Noise"},
 		Keys:    datamodel.Always,
 		Rows: datamodel.One(func(ctx context.Context, at []datamodel.Key) (linkStats, error) {
-			l, _, err := m.linkNamed(ctx, at[len(at)-1])
+			l, err := m.countedLink(ctx, path, at[len(at)-1])
 			return countersOf(l.Stats), err
 		}),
 	})
+}
+
+// countedLink is the link whose counters are those of a row.
+func (m *Model) countedLink(ctx context.Context, path string, key datamodel.Key) (platform.Link, error) {
+	if path != ipInterfacePath || !m.logical() {
+		l, _, err := m.linkNamed(ctx, key)
+		return l, err
+	}
+	t, err := m.dumpInterfaces(ctx)
+	if err != nil {
+		return platform.Link{}, err
+	}
+	l, _, err := m.linkNamed(ctx, t.link(key))
+	if errors.Is(err, datamodel.ErrGone) {
+		return platform.Link{}, nil
+	}
+	return l, err
 }

@@ -187,7 +187,7 @@ func New(p platform.Platform, a Agent) *Model {
 			m.objects = append(m.objects, m.stats(path))
 		}
 		add(p.IPv6 != nil, m.ip, m.neighborDiscovery, m.ndInterface)
-		add(p.Addresses != nil, m.ipv4Address, m.ipv6Prefix, m.ipv6Address)
+		add(p.Addresses != nil || m.logical(), m.ipv4Address, m.ipv6Prefix, m.ipv6Address)
 		add(p.Routes != nil, m.router, m.ipv4Forwarding, m.ipv6Forwarding)
 		add(p.Neighbors != nil, m.host, m.hostIPv4, m.hostIPv6)
 	}

@@ -114,9 +114,14 @@ type house struct {
 	tree     *datamodel.Tree
 }
 
-func build(t testing.TB) *house {
+func build(t testing.TB) *house { return buildOn(t, fake.New()) }
+
+// both are the two kinds of router: links are its IP interfaces, or it has
+// logical ones.
+var both = map[string]func() *fake.Router{"links": fake.New, "logical": fake.NewLogical}
+
+func buildOn(t testing.TB, r *fake.Router) *house {
 	t.Helper()
-	r := fake.New()
 	h := &house{TB: t, router: r, platform: r.Platform(), files: map[string]*file{}, settings: settings{
 		"ManagementServer.URL": "https://acs.example/", "ManagementServer.Username": "user", "ManagementServer.Password": "secret",
 		"ManagementServer.PeriodicInformEnable": "true", "ManagementServer.PeriodicInformInterval": "1800",

@@ -102,7 +102,9 @@ func (n *network) apply() {
 	n.addresses, n.given = n.wantedAddresses(), nil
 	for _, a := range n.addresses {
 		s.addresses = replaced(s.addresses, sameAddress(a), a)
-		s.routes = append(s.routes, connected(a))
+		if !a.Prefix.IsSingleIP() && !a.Prefix.Addr().IsLoopback() {
+			s.routes = append(slices.Clone(s.routes), connected(a))
+		}
 	}
 	n.given = n.wantedRoutes()
 	s.routes = append(slices.Clone(s.routes), n.given...)
