@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/agent/core"
 	"gatehouse/agent/settings"
+	"gatehouse/datamodel/tr181"
 )
 
 // A transaction that touches the way to the ACS is on trial: when the ACS can
@@ -48,6 +49,7 @@ func (a *Agent) startAftermath() {
 	if c := a.cfg.Platform.Config; c != nil {
 		m.work[reload] = c.Reload
 	}
+	m.work[tr181.ResetInterface] = func(ctx context.Context, keys []string) error { return a.model.ResetInterfaces(ctx, keys) }
 	m.load()
 	if m.onTrial() {
 		poke(a.way.trial)
