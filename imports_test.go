@@ -21,7 +21,7 @@ var may = map[string]string{
 
 	"platform":              "",
 	"platform/linux":        "platform platform/plan",
-	"platform/openwrt":      "platform platform/linux internal/ubus",
+	"platform/openwrt":      "platform platform/linux platform/uciconf internal/ubus internal/uci",
 	"platform/fake":         "platform platform/plan",
 	"platform/platformtest": "platform",
 	"platform/plan":         "platform",

@@ -312,7 +312,7 @@ func (r *Router) read(args Table) (Table, int) {
 	}
 	list := List{}
 	for i, l := range lines {
-		list = append(list, T("msg", l, "id", i, "priority", 30, "source", 1, "time", int64(1760000000000+i)))
+		list = append(list, T("msg", l, "id", i, "priority", 30, "source", 1, "time", int64(1760000000000)+int64(i)))
 	}
 	return T("log", list), ok
 }

@@ -75,8 +75,9 @@ type backend struct {
 	settle time.Duration
 	kernel platform.Platform // as package linux has it
 
+	config  config
 	written sync.Mutex
-	wrote   map[string]os.FileInfo // packages as we have left them
+	wrote   map[string]os.FileInfo // packages as we have left them; written guards it
 }
 
 // New returns the roles of an OpenWrt router. ubusd need not be there yet.
@@ -100,6 +101,7 @@ func New(o Options) (platform.Platform, error) {
 	b := &backend{paths: layout(o.Root), log: o.Log, run: o.Run, settle: o.Settle, kernel: p, wrote: map[string]os.FileInfo{}}
 	b.bus = newBus(b.paths.socket, o.Dial, o.Log)
 	p.Name = "openwrt"
+	b.configure(&p)
 	p.Identity = b
 	p.Resolver = b
 	p.Logs = logs{b}

@@ -56,15 +56,10 @@ func (b *backend) reload(ctx context.Context, packages []string) error {
 
 // hear pokes heard at each sign of life of a service.
 func (l *line) hear(ctx context.Context, heard chan<- struct{}) error {
-	poke := func(ubus.Event) {
-		select {
-		case heard <- struct{}{}:
-		default:
-		}
-	}
-	s, err := l.conn.Subscriber(ctx, poke)
+	tell := func(ubus.Event) { poke(heard) }
+	s, err := l.conn.Subscriber(ctx, tell)
 	if err == nil {
-		err = l.conn.Listen(ctx, "ubus.object.*", poke) // hostapd's come and go with their networks
+		err = l.conn.Listen(ctx, "ubus.object.*", tell) // hostapd's come and go with their networks
 	}
 	for _, path := range []string{"service", "network.interface"} {
 		if err != nil {

@@ -28,7 +28,7 @@ func (w wifi) stations(ctx context.Context, ssid string) ([]platform.Station, er
 	}
 	for _, r := range radios {
 		for _, n := range r.networks {
-			if n.section != ssid {
+			if n.key != ssid {
 				continue
 			}
 			if n.link == "" || n.station {

@@ -6,6 +6,7 @@ package openwrt
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,7 +35,13 @@ func (b *backend) Watch(ctx context.Context, report func(platform.Event)) error 
 			}
 		}
 	}
-	f := openFiles(b, tell)
+	unnamed := make(chan struct{}, 1)
+	f := openFiles(b, func(events ...platform.Event) {
+		if slices.ContainsFunc(events, func(e platform.Event) bool { return e.Topic == platform.ConfigChanged }) {
+			poke(unnamed)
+		}
+		tell(events...)
+	})
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	defer cancel()
@@ -44,12 +51,29 @@ func (b *backend) Watch(ctx context.Context, report func(platform.Event)) error 
 		}
 	})
 	tasks.Go(func() {
+		for poke(unnamed); ; {
+			select {
+			case <-unnamed:
+				b.name(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	tasks.Go(func() {
 		ubus.Keep(ctx, ubus.Config{Path: b.paths.socket, Dial: b.bus.dial, Log: b.log, Up: func(ctx context.Context, c *ubus.Conn) error {
 			e := &ear{conn: c, tell: tell, files: f, ctx: ctx, hostapd: map[uint32]bool{}}
 			return e.up(ctx)
 		}})
 	})
 	return b.kernel.Events.Watch(ctx, func(e platform.Event) { tell(e) })
+}
+
+func poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // An ear hears one connection to ubusd.

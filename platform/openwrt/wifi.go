@@ -22,12 +22,13 @@ type wifiRadio struct {
 	up       bool
 	config   ubus.Table
 	networks []wifiNetwork
+	name     string // netifd's and iwinfo's
 }
 
-// A wifiNetwork is one of its interfaces. Its section is its key.
+// A wifiNetwork is one of its interfaces.
 type wifiNetwork struct {
-	section, link string // link "" while it has none
-	station       bool   // of somebody else's access point
+	key, link string // link "" while it has none
+	station   bool   // of somebody else's access point
 }
 
 // radios is the one status of netifd for all radios.
@@ -41,9 +42,9 @@ func (w wifi) radios(ctx context.Context) (all []wifiRadio, err error) {
 		if !ok {
 			continue
 		}
-		x := wifiRadio{key: f.Name, up: flag(r, "up"), config: table(r, "config")}
+		x := wifiRadio{key: keyOf(f.Name), up: flag(r, "up"), config: table(r, "config"), name: f.Name}
 		for _, n := range tables(r, "interfaces") {
-			x.networks = append(x.networks, wifiNetwork{text(n, "section"), text(n, "ifname"), text(table(n, "config"), "mode") == "sta"})
+			x.networks = append(x.networks, wifiNetwork{keyOf(text(n, "section")), text(n, "ifname"), text(table(n, "config"), "mode") == "sta"})
 		}
 		all = append(all, x)
 	}
@@ -57,7 +58,7 @@ func (r *wifiRadio) device() string {
 			return n.link
 		}
 	}
-	return r.key
+	return r.name
 }
 
 // optional asks what need not be there; what is not, says nothing.
@@ -187,7 +188,7 @@ func (w wifi) radio(ctx context.Context, r *wifiRadio) (s platform.RadioState, e
 // network says how a network is doing. An access point is up when hostapd says
 // so: while it listens for radars its link is there already.
 func (w wifi) network(ctx context.Context, r *wifiRadio, n wifiNetwork) (s platform.SSIDState, err error) {
-	s = platform.SSIDState{Key: n.section, Link: n.link}
+	s = platform.SSIDState{Key: n.key, Link: n.link}
 	if n.link == "" {
 		return s, nil
 	}
