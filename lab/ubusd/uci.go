@@ -36,34 +36,24 @@ func load(root, pkg string) (all []section) {
 	if err != nil {
 		return nil
 	}
-	var hash uint32
-	seal := func() {
-		if n := len(all); n > 0 && all[n-1].name == "" {
-			all[n-1].name = fmt.Sprintf("cfg%02x%04x", n, hash&0x7fffffff%(1<<16))
-		}
-	}
 	for _, words := range commands(string(text)) {
 		switch {
 		case words[0] == "config" && len(words) > 1:
-			seal()
 			s := section{typ: words[1], options: map[string][]string{}}
 			if len(words) > 2 {
 				s.name = words[2]
+			} else { // libuci names it before it has read what is in it
+				s.name = fmt.Sprintf("cfg%02x%04x", len(all)+1, djb(5381, words[1])%(1<<16))
 			}
-			all, hash = append(all, s), djb(5381, words[1])
+			all = append(all, s)
 		case len(words) < 3 || len(all) == 0:
 		case words[0] == "option":
 			all[len(all)-1].options[words[1]] = []string{words[2]}
-			hash = djb(djb(hash, words[1]), words[2])
 		case words[0] == "list":
 			o := all[len(all)-1].options
-			if o[words[1]] == nil {
-				hash = djb(hash, words[1])
-			}
 			o[words[1]] = append(o[words[1]], words[2])
 		}
 	}
-	seal()
 	return all
 }
 

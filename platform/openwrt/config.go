@@ -84,31 +84,12 @@ func (b *backend) wrotePackages(packages ...string) {
 	}
 }
 
-// name gives rows without a name one, in the files.
+// name gives rows without a name one, in the files: once, and whoever watches
+// them may hear of it.
 func (b *backend) name(ctx context.Context) {
-	before := b.stamps()
 	if err := b.config.Name(ctx); err != nil && ctx.Err() == nil {
 		b.log.Info("sections of the configuration stay without a name", "err", err)
 	}
-	for pkg, info := range b.stamps() {
-		if was := before[pkg]; was != nil && !os.SameFile(was, info) {
-			b.wrotePackages(pkg)
-		}
-	}
-}
-
-func (b *backend) stamps() map[string]os.FileInfo {
-	all := map[string]os.FileInfo{}
-	entries, err := os.ReadDir(b.paths.config)
-	if err != nil {
-		return all
-	}
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-			all[e.Name()] = info
-		}
-	}
-	return all
 }
 
 // keyOf is the key of a section by the name that netifd has for it: one
