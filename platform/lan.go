@@ -18,15 +18,24 @@ type DHCP struct {
 	Hosts   Table[DHCPHost]
 	Options Table[DHCPOption]
 	Leases  Leases
+	Applied Applied // of Pools; nil: what is configured is taken for what is
+}
+
+// Applied reads by which rows of its tables a service works now: the keys of
+// those that were on when it last took its configuration up.
+type Applied interface {
+	Applied(ctx context.Context) iter.Seq2[string, error]
 }
 
 // DHCPServer is the server as a whole.
 type DHCPServer struct{ Enabled bool }
 
-// A DHCPPool is a range of addresses on one interface.
+// A DHCPPool is a range of addresses on one interface. Ranges may overlap: the
+// first pool that fits a client counts. One that is on and lacks its interface,
+// Min or Max is kept, and serves nobody.
 type DHCPPool struct {
 	Enabled   bool
-	Order     uint32 // 1 first; 0 not known
+	Order     uint32 // 1 first; 0 not known: then the order of the table counts, after those that are known
 	Interface string // key of an IP interface
 	Min, Max  netip.Addr
 	Reserved  []netip.Addr
@@ -37,7 +46,9 @@ type DHCPPool struct {
 	LeaseTime time.Duration // negative: for ever
 }
 
-// A DHCPHost is an address kept for one client. Pool is the key of its pool.
+// A DHCPHost is an address kept for one client. Pool is the key of its pool, ""
+// where the platform does not keep it: then Addr tells. One that is on and lacks
+// its MAC or Addr is kept, and does nothing.
 type DHCPHost struct {
 	Enabled bool
 	Pool    string
@@ -65,7 +76,7 @@ type Lease struct {
 	MAC      string
 	Addr     netip.Addr
 	Name     string
-	ClientID string
+	ClientID string    // hexadecimal, "01:00:00:5e:00:53:20"; "" not known
 	Ends     time.Time // zero: never
 }
 
@@ -73,6 +84,7 @@ type Lease struct {
 type NAT struct {
 	Interfaces Table[NATInterface]
 	Mappings   Table[PortMapping]
+	Applied    Applied // of both; nil: what is configured is taken for what is
 }
 
 // A NATInterface has its outgoing traffic translated.
@@ -81,20 +93,38 @@ type NATInterface struct {
 	Interface string // key of an IP interface
 }
 
-// A PortMapping leads what comes in from outside to a host inside.
+// A PortMapping leads what comes in from outside to a host inside. Of several
+// that fit a packet the one of the highest [PortMapping.Rank] counts. One that is
+// on and lacks its interface, InternalClient or (unless ExternalPort is 0)
+// InternalPort is kept, and does nothing. The agent deletes those whose time is
+// over; the platform only keeps Lease and Expires.
 type PortMapping struct {
 	Enabled          bool
 	Interface        string // key of an IP interface; "" with AllInterfaces
 	AllInterfaces    bool
-	Expires          time.Time // zero: never
-	Lease            time.Duration
-	RemoteHost       netip.Prefix // invalid: anybody
-	ExternalPort     uint16       // 0: all
-	ExternalPortLast uint16       // 0: only ExternalPort
-	InternalPort     uint16
-	Protocol         string // TCP UDP
-	InternalClient   string // address, or a name that the router knows
+	Expires          time.Time     // wall clock; zero: never, or not yet known because the clock is not set
+	Lease            time.Duration // as it was asked for; 0: for ever
+	RemoteHost       netip.Prefix  // invalid: anybody
+	ExternalPort     uint16        // 0: all
+	ExternalPortLast uint16        // 0: only ExternalPort
+	InternalPort     uint16        // ignored with ExternalPort 0: each port to itself
+	Protocol         string        // TCP UDP
+	InternalClient   string        // address, or a name that the router knows
 	Description      string
+}
+
+// Rank is 3 for a mapping that counts over all others and 0 for one over which
+// all others count (TR-181 NAT.PortMapping.{i}.RemoteHost): who says from where
+// first, then who says to which port.
+func (m PortMapping) Rank() int {
+	rank := 0
+	if m.RemoteHost.IsValid() && m.RemoteHost.Bits() > 0 {
+		rank += 2
+	}
+	if m.ExternalPort != 0 {
+		rank++
+	}
+	return rank
 }
 
 // An Interface is a logical IP interface, where the platform has them ("lan",
@@ -131,12 +161,18 @@ type Interfaces struct {
 	Table   Table[Interface]
 	State   InterfaceStates
 	Restart InterfaceRestart // nil: cannot
+	Renew   Renewer          // nil: cannot
 }
 
 // InterfaceRestart tears the connection of a logical interface down, and has
 // it set up anew.
 type InterfaceRestart interface {
 	RestartInterface(ctx context.Context, key string) error
+}
+
+// A Renewer has the DHCP client of a logical interface renew its lease.
+type Renewer interface {
+	Renew(ctx context.Context, key string) error
 }
 
 // InterfaceStates reads how logical interfaces are doing.

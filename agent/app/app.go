@@ -109,6 +109,7 @@ type Agent struct {
 	rebind   chan struct{} // the connection request server has other settings now
 	measure  chan struct{} // the counters are to be asked for elsewhere now
 	networks chan struct{} // links, addresses, routes may be others now
+	mappings chan struct{} // port mappings, or the clock that ends them, may be others now
 	changed  chan struct{} // settings have other values now
 	clock    chan struct{} // the wall clock was set
 
@@ -146,6 +147,7 @@ func runOnce(ctx context.Context, cfg Config) (again bool, err error) {
 		changed:   make(chan struct{}, 1),
 		clock:     make(chan struct{}, 1),
 		networks:  make(chan struct{}, 1),
+		mappings:  make(chan struct{}, 1),
 		answering: make(chan struct{}),
 		way:       way{trial: make(chan struct{}, 1)},
 	}
@@ -374,6 +376,7 @@ func (a *Agent) tasks() []task {
 		{name: "trial", run: a.watchTrial},
 		{name: "transfers", run: a.runner.Run},
 		{name: "network", run: a.followNetwork},
+		{name: "port mappings", run: a.watchLeases},
 		{name: "connection requests", run: a.serveConnectionRequests},
 		{name: "control", run: a.serveControl},
 		{name: "dbus", run: a.serveDBus},

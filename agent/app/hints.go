@@ -55,11 +55,15 @@ func (a *Agent) platformEvent(e platform.Event) {
 		a.resync()
 		poke(a.networks)
 		poke(a.clock)
+		poke(a.mappings)
 		return
 	case platform.LinkChanged, platform.AddressChanged, platform.RouteChanged, platform.ResolverChanged:
 		poke(a.networks)
 	case platform.ClockStepped:
 		poke(a.clock)
+		poke(a.mappings)
+	case platform.ConfigChanged:
+		poke(a.mappings)
 	}
 	a.hint(datamodel.Topic(e.Topic))
 }
@@ -167,6 +171,7 @@ func (a *Agent) settingsChanged(names []string) {
 func (a *Agent) written(ctx context.Context, paths []string) {
 	a.resync()
 	a.tell(ofSettings)
+	a.pokeMappings(paths)
 }
 
 // writtenByACS hears which paths the ACS has changed: news for the watches.
@@ -174,4 +179,5 @@ func (a *Agent) writtenByACS(ctx context.Context, paths []string) {
 	a.api.Resync()
 	a.tell(ofSettings)
 	poke(a.networks)
+	a.pokeMappings(paths)
 }

@@ -66,6 +66,7 @@ func (a *Agent) afterWork(takenBack bool) {
 	if !takenBack {
 		return
 	}
+	poke(a.mappings)
 	a.resync()
 	a.tell(ofSettings)
 	a.post(core.ValueChange{})

@@ -18,6 +18,7 @@ import (
 type host struct {
 	physAddress   string
 	ipAddress     string
+	dhcpClient    []datamodel.Ref
 	associated    datamodel.Ref
 	layer1        datamodel.Ref
 	layer3        datamodel.Ref
@@ -31,6 +32,7 @@ type host struct {
 var hostParams = []datamodel.Param[host]{
 	{Name: "PhysAddress", At: func(h *host) any { return &h.physAddress }, Check: datamodel.Len{Max: 64}},
 	{Name: "IPAddress", At: func(h *host) any { return &h.ipAddress }, Check: datamodel.IPAddress{}},
+	{Name: "DHCPClient", At: func(h *host) any { return &h.dhcpClient }, Check: datamodel.List{MaxItems: 2}, Refs: []string{leaseClientPath}},
 	{Name: "AssociatedDevice", At: func(h *host) any { return &h.associated }, Check: datamodel.Len{Max: 256}, Refs: []string{wifiStationPath}},
 	{Name: "Layer1Interface", At: func(h *host) any { return &h.layer1 }, Check: datamodel.Len{Max: 256}},
 	{Name: "Layer3Interface", At: func(h *host) any { return &h.layer3 }, Check: datamodel.Len{Max: 256}, Refs: []string{ipInterfacePath}},
@@ -47,9 +49,12 @@ func (m *Model) host() datamodel.Object {
 	if !m.hasWiFi() {
 		without = append(without, "AssociatedDevice")
 	}
+	if !m.hasLeases() {
+		without = append(without, "DHCPClient")
+	}
 	return datamodel.Define(hostPath, hostParams, datamodel.Source[host]{
 		Volatile: true,
-		Topics:   []datamodel.Topic{NeighborChanged, LinkChanged, StationChanged},
+		Topics:   []datamodel.Topic{NeighborChanged, LinkChanged, StationChanged, LeaseChanged},
 		Without:  without,
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[host], error] {
 			return func(yield func(datamodel.Row[host], error) bool) {
@@ -67,6 +72,9 @@ func (m *Model) host() datamodel.Object {
 		},
 	})
 }
+
+// hasLeases says whether we know the leases of a server that we show.
+func (m *Model) hasLeases() bool { return m.servesDHCP() && m.p.DHCP.Leases != nil }
 
 // Device.Hosts.Host.{i}.IPv4Address.{i}. and IPv6Address.{i}.
 type hostAddress struct{ address string }
@@ -143,7 +151,7 @@ func (m *Model) hostTable(ctx context.Context) (*hostList, error) {
 					h.associated, h.layer1, h.interfaceType = at.station(mac), wifiRef(wifiRadioPath, at.radio), "Wi-Fi"
 				}
 			}
-			return list, nil
+			return list, m.addLeases(ctx, list)
 		})
 }
 
@@ -175,6 +183,29 @@ func (t *hostList) add(n platform.Neighbor, links *linkTable, ref interfaceRef) 
 	if h.ipAddress == "" || n.Addr.Is4() && strings.Contains(h.ipAddress, ":") {
 		h.ipAddress = a
 	}
+}
+
+// addLeases says of the hosts which leases they have, and how those call
+// themselves of which the neighbour table tells no name.
+func (m *Model) addLeases(ctx context.Context, list *hostList) error {
+	if !m.hasLeases() {
+		return nil
+	}
+	t, err := m.leases(ctx)
+	if err != nil {
+		return err
+	}
+	for mac, h := range list.by {
+		client, leases := t.clientOf(mac)
+		if leases == nil {
+			continue
+		}
+		h.dhcpClient = []datamodel.Ref{client}
+		if h.hostName == "" {
+			h.hostName = limit(leases[0].Name, 64)
+		}
+	}
+	return nil
 }
 
 // underHost says by which interface a host on l is reached. Behind a bridge

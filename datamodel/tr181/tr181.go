@@ -33,6 +33,7 @@ const (
 	ConfigChanged   = datamodel.Topic(platform.ConfigChanged)
 	WiFiChanged     = datamodel.Topic(platform.WiFiChanged)
 	StationChanged  = datamodel.Topic(platform.StationChanged)
+	LeaseChanged    = datamodel.Topic(platform.LeaseChanged)
 
 	// InterfaceChanged says that a logical interface went up or down.
 	InterfaceChanged = datamodel.Topic(platform.InterfaceChanged)
@@ -132,6 +133,8 @@ type Model struct {
 	route4  *datamodel.Kept[ipv4Route]
 	route6  *datamodel.Kept[ipv6Route]
 
+	mappingLeases mappingLeases
+
 	xmppConnections *datamodel.Kept[xmppConnection] // nil: no XMPP
 	xmppServers     *datamodel.Kept[xmppServer]
 
@@ -190,6 +193,7 @@ func New(p platform.Platform, a Agent) *Model {
 		add(p.Addresses != nil || m.logical(), m.ipv4Address, m.ipv6Prefix, m.ipv6Address)
 		add(p.Routes != nil, m.router, m.ipv4Forwarding, m.ipv6Forwarding)
 		add(p.Neighbors != nil, m.host, m.hostIPv4, m.hostIPv6)
+		m.lanServices(add)
 	}
 	add(m.hasWiFi(), m.wifiRadio, m.wifiRadioStats, m.wifiSSID, m.wifiSSIDStats, m.wifiAccessPoint, m.wifiStation)
 	add(p.Resolver != nil, m.dns, m.dnsClient, m.dnsServer)

@@ -36,6 +36,7 @@ func NewLogical() *Router {
 	r.network = n
 	r.tables.Interfaces = platform.Interfaces{Table: n.interfaces, State: b, Restart: b}
 	r.tables.Routing = n.routes
+	r.standOn("lan", "wan")
 	return r
 }
 

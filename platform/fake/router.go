@@ -80,6 +80,7 @@ type state struct {
 	addresses []platform.Address
 	routes    []platform.Route
 	neighbors []platform.Neighbor
+	leases    []platform.Lease
 	ipv6      []platform.IPv6Link
 	noFamily  [2]bool // IPv4, IPv6 switched off
 	dns       platform.DNS
@@ -131,6 +132,8 @@ func (r *Router) homeTables() {
 	r.homeNaming()
 	r.homeUsers()
 	r.homeWiFi()
+	r.homeDHCP()
+	r.homeNAT()
 }
 
 // FailRead lets a source be unavailable because of err, until nil is given.
