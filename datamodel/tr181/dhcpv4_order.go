@@ -29,6 +29,7 @@ type poolPlace struct {
 	value uint32 // of Order
 	wish  bool   // somebody wrote it
 	write bool
+	fresh bool // a new row
 	gone  bool
 
 	order, blame string // paths: of Order, and of what else a refusal is laid on
@@ -81,7 +82,7 @@ func (o *poolOrder) remove(key string) {
 func (o *poolOrder) change(key string, row platform.DHCPPool, wish uint32, order, blame string) error {
 	p := o.find(key)
 	if p == nil {
-		p = &poolPlace{key: key, value: uint32(len(o.pools) + 1)}
+		p = &poolPlace{key: key, value: uint32(len(o.pools) + 1), fresh: true}
 		o.pools = append(o.pools, p)
 	}
 	p.row, p.write, p.order, p.blame = row, true, order, blame
@@ -127,13 +128,21 @@ func (o *poolOrder) settle() {
 }
 
 // put asks for every pool that was changed. As long as nobody writes an Order,
-// that of the platform stays: a new pool is its last by itself.
+// that of the platform stays, whatever gaps there are; a new pool is its last.
 func (o *poolOrder) put(b *configBatch) {
 	moved := slices.ContainsFunc(o.pools, func(p *poolPlace) bool { return p.wish })
 	o.settle()
+	last := uint32(0)
+	for _, p := range o.pools {
+		last = max(last, p.row.Order)
+	}
 	for i, p := range o.pools {
-		if place := uint32(i + 1); moved && p.row.Order != place {
+		switch place := uint32(i + 1); {
+		case moved && p.row.Order != place:
 			p.row.Order, p.write = place, true
+		case !moved && p.fresh && last > 0:
+			last++
+			p.row.Order = last
 		}
 		if p.write {
 			b.blame[b.m.p.DHCP.Pools.Put(b.ConfigBatch, p.key, p.row)] = p.blame

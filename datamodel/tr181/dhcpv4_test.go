@@ -188,6 +188,10 @@ func TestDHCPPoolOrder(t *testing.T) {
 	}
 	p := h.add(dhcp + "Pool.")
 	h.want(p, "Order=4")
+	for _, gone := range []int{1, 2} { // gaps are no places for new ones
+		h.delete(fmt.Sprintf("%sPool.%d.", dhcp, gone))
+	}
+	h.want(h.add(dhcp+"Pool."), "Order=3")
 	h.set(p, "Order=1")
 	h.want(p, "Order=1")
 	h.start()

@@ -43,8 +43,8 @@ func (m *Model) ipInterfaces(ctx context.Context) (ipInterfaces, error) {
 	return datamodel.Once(ctx, dumpKey{m, "IP interfaces"},
 		func(all ipInterfaces) int { return len(all) * 128 },
 		func(ctx context.Context) (ipInterfaces, error) {
-			if m.p.Interfaces.Table != nil {
-				return m.logicalInterfaces(ctx)
+			if m.logical() {
+				return m.logicalNetworks(ctx)
 			}
 			links, err := m.dumpLinks(ctx)
 			if err != nil {
@@ -67,38 +67,26 @@ func (m *Model) ipInterfaces(ctx context.Context) (ipInterfaces, error) {
 		})
 }
 
-// logicalInterfaces are those of a platform that has such: on the networks that
-// they are configured for, or have from elsewhere.
-func (m *Model) logicalInterfaces(ctx context.Context) (ipInterfaces, error) {
-	rows, err := configured(ctx, m, "interfaces", m.p.Interfaces.Table)
+// logicalNetworks are those of a platform with logical interfaces: the networks
+// that they are configured for, or are given.
+func (m *Model) logicalNetworks(ctx context.Context) (ipInterfaces, error) {
+	t, err := m.dumpInterfaces(ctx)
 	if err != nil {
 		return nil, err
 	}
 	all := ipInterfaces{}
-	for _, e := range rows {
+	for _, e := range t.rows {
 		all[e.Key] = nil
 		for _, a := range e.Value.Addrs {
 			if a.Enabled {
 				all.add(e.Key, a.Prefix)
 			}
 		}
-	}
-	if m.p.Interfaces.State == nil {
-		return all, nil
-	}
-	states, err := m.dumpInterfaceStates(ctx)
-	for _, s := range states {
-		for _, a := range s.Addrs {
-			all.add(s.Key, a.Prefix)
+		for _, a := range t.states[e.Key].Addrs {
+			all.add(e.Key, a.Prefix)
 		}
 	}
-	return all, err
-}
-
-func (m *Model) dumpInterfaceStates(ctx context.Context) ([]platform.InterfaceState, error) {
-	return dumpRows(ctx, dumpKey{m, "interface states"}, func(ctx context.Context) iter.Seq2[platform.InterfaceState, error] {
-		return m.p.Interfaces.State.InterfaceStates(ctx)
-	})
+	return all, nil
 }
 
 // add notes an IPv4 address of an interface that is there.
