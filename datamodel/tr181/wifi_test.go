@@ -1,0 +1,588 @@
+package tr181_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"gatehouse/datamodel"
+	"gatehouse/platform"
+	"gatehouse/platform/fake"
+)
+
+const wifi = "Device.WiFi."
+
+// takeUp is what happens after a session: the service reads its configuration.
+func (h *house) takeUp() {
+	h.Helper()
+	if err := h.platform.Config.Reload(h.Context(), []string{"wireless"}); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// guest adds a network on the first radio, with an access point, and takes it up.
+func (h *house) guest() (ssid, ap string) {
+	h.Helper()
+	ssid, ap = h.add(wifi+"SSID."), h.add(wifi+"AccessPoint.")
+	h.set("", ssid+"LowerLayers="+wifi+"Radio.1", ssid+"SSID=Guests", ssid+"Enable=1",
+		ap+"SSIDReference="+strings.TrimSuffix(ssid, "."), ap+"Security.ModeEnabled=WPA2-Personal",
+		ap+"Security.KeyPassphrase=twelve monkeys", ap+"Enable=1")
+	h.takeUp()
+	return ssid, ap
+}
+
+// kept reads the row of a table by its key, as the platform keeps it.
+func kept[T any](h *house, t platform.Table[T], key string) T {
+	h.Helper()
+	for _, e := range rows(h.TB, t.Rows(h.Context())) {
+		if e.Key == key {
+			return e.Value
+		}
+	}
+	h.Fatalf("no row %q", key)
+	panic("unreachable")
+}
+
+// lastKept reads the row that was added last.
+func lastKept[T any](h *house, t platform.Table[T]) T {
+	h.Helper()
+	all := rows(h.TB, t.Rows(h.Context()))
+	return all[len(all)-1].Value
+}
+
+func TestWiFiNetworkLife(t *testing.T) {
+	h := build(t)
+	ssid, ap := h.add(wifi+"SSID."), h.add(wifi+"AccessPoint.")
+	h.want(ssid, "Enable=false", "Status=Down", "LowerLayers=", "SSID=", "BSSID=", "MLDUnit=-1")
+	h.want(ap, "Enable=false", "Status=Disabled", "SSIDReference=", "Security.ModeEnabled=None", "Security.RekeyingInterval=3600",
+		"Security.RadiusServerPort=1812", "Security.MFPConfig=Disabled", "AssociatedDeviceNumberOfEntries=0")
+
+	h.set(ap, "Enable=1") // before there is anything to serve
+	h.want(ap, "Status=Error_Misconfigured")
+	h.set("", ap+"SSIDReference="+ssid, ap+"Security.KeyPassphrase=twelve monkeys", ap+"Security.ModeEnabled=WPA2-Personal",
+		ssid+"LowerLayers="+wifi+"Radio.2.", ssid+"SSID=Guests", ssid+"Enable=1")
+	// What was written is read at once; what came of it after the reload.
+	h.want(ssid, "SSID=Guests", "LowerLayers="+wifi+"Radio.2", "Status=LowerLayerDown", "Enable=true")
+	h.want(ap, "SSIDReference="+strings.TrimSuffix(ssid, "."), "Status=Disabled", "Security.KeyPassphrase=")
+	h.takeUp()
+	h.want(ssid, "Status=Up", "Name=wlan1")
+	h.want(ap, "Status=Enabled")
+	h.want(wifi+"Radio.2.", "Status=Up", "ChannelsInUse=36")
+	if got := lastKept(h, h.platform.WiFi.AccessPoints).Security.Passphrase; got != "twelve monkeys" {
+		t.Errorf("the platform keeps %q", got)
+	}
+	port := h.find("Device.Bridging.Bridge.1.Port.", "Name", "wlan1")
+	h.want(port, "LowerLayers="+strings.TrimSuffix(ssid, "."))
+	h.find("Device.InterfaceStack.", "HigherLayer", strings.TrimSuffix(ssid, "."))
+
+	h.delete(ap)
+	h.delete(ssid)
+	h.takeUp()
+	h.want(wifi, "SSIDNumberOfEntries=2", "AccessPointNumberOfEntries=2")
+	if h.lookup("Device.Bridging.Bridge.1.Port.", "Name", "wlan1") != "" {
+		t.Error("its interface is still a port of the bridge")
+	}
+}
+
+// An ACS names rows before they are there (TR-069 A.3.2.1.4), all in one request.
+func TestWiFiNetworkInOneRequest(t *testing.T) {
+	h := build(t)
+	a := func(path, value string) datamodel.Assignment {
+		return datamodel.Assignment{Path: wifi + path, Value: value}
+	}
+	if err := h.try(func(tx *datamodel.Tx) error {
+		tx.AutoCreate = true
+		return tx.Set(t.Context(), a("SSID.[guest].SSID", "Guests"), a("SSID.[guest].LowerLayers", wifi+"Radio.1"), a("SSID.[guest].Enable", "1"),
+			a("AccessPoint.[guest].SSIDReference", wifi+"SSID.[guest]"), a("AccessPoint.[guest].Security.ModeEnabled", "OWE"),
+			a("AccessPoint.[guest].Enable", "1"))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	h.takeUp()
+	h.want(h.find(wifi+"SSID.", "Alias", "guest"), "Status=Up")
+	h.want(h.find(wifi+"AccessPoint.", "Alias", "guest"), "Status=Enabled", "Security.MFPConfig=Required")
+}
+
+// The SSID goes first, and leaves its access point behind.
+func TestWiFiDanglingReference(t *testing.T) {
+	h := build(t)
+	ssid, ap := h.guest()
+	h.delete(ssid)
+	h.want(ap, "SSIDReference=", "Status=Error_Misconfigured", "Enable=true")
+	h.set(ap, "IsolationEnable=1") // it can still be written
+	h.takeUp()
+	h.want(ap, "SSIDReference=", "Status=Error_Misconfigured", "AssociatedDeviceNumberOfEntries=0")
+	again := h.add(wifi + "SSID.")
+	h.set("", again+"LowerLayers="+wifi+"Radio.1", again+"SSID=Guests", again+"Enable=1", ap+"SSIDReference="+again)
+	h.takeUp()
+	h.want(ap, "Status=Enabled", "IsolationEnable=true")
+}
+
+// Two enabled access points have two SSIDs (the unique key of the BBF table);
+// one that is switched off may be prepared.
+func TestWiFiOneAccessPointForAnSSID(t *testing.T) {
+	h := build(t)
+	h.want(wifi, "AccessPointNumberOfEntries=2", "SSID.1.SSID=Home") // they have their numbers
+	ap := h.add(wifi + "AccessPoint.")
+	h.set(ap, "SSIDReference="+wifi+"SSID.1")
+	blames(t, h.trySet(ap, "Enable=1"), datamodel.ErrValue, ap+"Enable")
+	h.set("", wifi+"AccessPoint.1.Enable=0", ap+"Enable=1")
+	blames(t, h.trySet("", wifi+"AccessPoint.1.Enable=1", wifi+"AccessPoint.1.SSIDReference="+wifi+"SSID.1"), datamodel.ErrValue,
+		wifi+"AccessPoint.1.SSIDReference")
+}
+
+func TestWiFiSecurity(t *testing.T) {
+	const (
+		mode, pass, psk, sae = "Security.ModeEnabled=", "Security.KeyPassphrase=", "Security.PreSharedKey=", "Security.SAEPassphrase="
+		wep, mfp, radius     = "Security.WEPKey=", "Security.MFPConfig=", "Security.RadiusServerIPAddr="
+		key                  = "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F"
+	)
+	for name, test := range map[string]struct {
+		set   []string
+		blame string // "" is fine
+		mfp   string // MFPConfig afterwards
+	}{
+		"open":                        {set: []string{mode + "None"}, mfp: "Disabled"},
+		"mode before passphrase":      {set: []string{mode + "WPA2-Personal", pass + "twelve monkeys"}, mfp: "Disabled"},
+		"passphrase before mode":      {set: []string{pass + "twelve monkeys", mode + "WPA2-Personal"}, mfp: "Disabled"},
+		"key":                         {set: []string{mode + "WPA2-Personal", psk + key}},
+		"key in small letters":        {set: []string{mode + "WPA2-Personal", psk + strings.ToLower(key)}},
+		"no key":                      {set: []string{mode + "WPA2-Personal"}, blame: "Security.ModeEnabled"},
+		"empty key":                   {set: []string{psk, mode + "WPA2-Personal"}, blame: "Security.ModeEnabled"},
+		"half a key":                  {set: []string{mode + "WPA2-Personal", psk + key[:32]}, blame: "Security.PreSharedKey"},
+		"key of letters":              {set: []string{mode + "WPA2-Personal", psk + strings.Repeat("xy", 32)}, blame: "Security.PreSharedKey"},
+		"short passphrase":            {set: []string{mode + "WPA2-Personal", pass + "1234567"}, blame: "Security.KeyPassphrase"},
+		"longest passphrase":          {set: []string{mode + "WPA2-Personal", pass + strings.Repeat("x", 63)}},
+		"too long a passphrase":       {set: []string{mode + "WPA2-Personal", pass + key}, blame: "Security.KeyPassphrase"},
+		"empty passphrase":            {set: []string{pass}, blame: "Security.KeyPassphrase"},
+		"umlauts":                     {set: []string{mode + "WPA2-Personal", pass + "zwölf Affen"}, blame: "Security.KeyPassphrase"},
+		"a line in a passphrase":      {set: []string{mode + "WPA2-Personal", pass + "twelve\nwpa=0"}, blame: "Security.KeyPassphrase"},
+		"WPA3":                        {set: []string{mode + "WPA3-Personal", pass + "twelve monkeys"}, mfp: "Required"},
+		"WPA3 of its own":             {set: []string{mode + "WPA3-Personal", sae + "ä"}, mfp: "Required"},
+		"WPA3 with a key":             {set: []string{mode + "WPA3-Personal", psk + key}, blame: "Security.ModeEnabled"},
+		"WPA3 without protection":     {set: []string{mode + "WPA3-Personal", pass + "twelve monkeys", mfp + "Optional"}, blame: "Security.MFPConfig"},
+		"a line in WPA3's passphrase": {set: []string{sae + "a\nb"}, blame: "Security.SAEPassphrase"},
+		"transition":                  {set: []string{mode + "WPA3-Personal-Transition", pass + "twelve monkeys"}, mfp: "Optional"},
+		"transition with both":        {set: []string{mode + "WPA3-Personal-Transition", psk + key, sae + "other"}, mfp: "Optional"},
+		"transition with half":        {set: []string{mode + "WPA3-Personal-Transition", sae + "other"}, blame: "Security.ModeEnabled"},
+		"enterprise":                  {set: []string{radius + "2001:db8::1", mode + "WPA2-Enterprise", "Security.RadiusSecret=s3"}},
+		"enterprise, no server":       {set: []string{mode + "WPA2-Enterprise"}, blame: "Security.ModeEnabled"},
+		"enterprise, any server":      {set: []string{mode + "WPA2-Enterprise", radius + "0.0.0.0"}, blame: "Security.ModeEnabled"},
+		"no server":                   {set: []string{radius + "radius.example"}, blame: "Security.RadiusServerIPAddr"},
+		"no port":                     {set: []string{"Security.RadiusServerPort=0"}, blame: "Security.RadiusServerPort"},
+		"too high a port":             {set: []string{"Security.RadiusServerPort=65536"}, blame: "Security.RadiusServerPort"},
+		"a line in a secret":          {set: []string{"Security.RadiusSecret=a\nb"}, blame: "Security.RadiusSecret"},
+		"OWE":                         {set: []string{mode + "OWE"}, mfp: "Required"},
+		"a mode of other radios":      {set: []string{mode + "WEP-64", wep + "0102030405"}, blame: "Security.ModeEnabled"},
+		"no such mode":                {set: []string{mode + "wpa2"}, blame: "Security.ModeEnabled"},
+		"WEP of six":                  {set: []string{wep + "010203040506"}, blame: "Security.WEPKey"},
+		"WPS by NFC":                  {set: []string{"WPS.ConfigMethodsEnabled=PushButton,NFCInterface"}, blame: "WPS.ConfigMethodsEnabled"},
+		"WPS by button":               {set: []string{"WPS.ConfigMethodsEnabled=PushButton", "WPS.Enable=1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := build(t)
+			ap := h.add(wifi + "AccessPoint.")
+			before := h.values(wifi)
+			err := h.trySet(ap, test.set...)
+			if test.blame == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if test.mfp != "" {
+					h.want(ap, "Security.MFPConfig="+test.mfp)
+				}
+				return
+			}
+			blames(t, err, datamodel.ErrValue, ap+test.blame)
+			if after := h.values(wifi); !maps.Equal(before, after) {
+				t.Error("what was refused has left traces")
+			}
+		})
+	}
+}
+
+// The last who spoke of the key is heard; a passphrase and a key do not stay
+// beside each other.
+func TestWiFiKeysReplaceEachOther(t *testing.T) {
+	h := build(t)
+	_, ap := h.guest()
+	key := strings.Repeat("A5", 32)
+	last := func() platform.WiFiSecurity { return lastKept(h, h.platform.WiFi.AccessPoints).Security }
+	h.set(ap, "Security.PreSharedKey="+key)
+	if s := last(); len(s.PSK) != 32 || s.Passphrase != "" {
+		t.Errorf("after a key: %d octets and %q", len(s.PSK), s.Passphrase)
+	}
+	blames(t, h.trySet(ap, "Security.PreSharedKey="), datamodel.ErrValue, ap+"Security.PreSharedKey") // it would be open
+	h.set(ap, "Security.KeyPassphrase=another one")
+	if s := last(); s.PSK != nil || s.Passphrase != "another one" {
+		t.Errorf("after a passphrase: %d octets and %q", len(s.PSK), s.Passphrase)
+	}
+	h.set(ap, "Security.PreSharedKey=") // as it is read: nothing changes
+	if s := last(); s.Passphrase != "another one" {
+		t.Errorf("after an empty key: %q", s.Passphrase)
+	}
+	h.set(ap, "Security.ModeEnabled=WPA3-Personal")
+	h.set(ap, "Security.ModeEnabled=WPA2-Personal") // and management frames are no longer protected against old stations
+	if s := last(); s.MFP != "Disabled" {
+		t.Errorf("back from WPA3: MFP %q", s.MFP)
+	}
+	h.set(ap, "Security.SAEPassphrase=sae")
+	h.set(ap, "Security.SAEPassphrase=") // the other passphrase counts again
+	if s := last(); s.SAE != "" || s.Passphrase != "another one" {
+		t.Errorf("after an empty one: %q and %q", s.SAE, s.Passphrase)
+	}
+}
+
+// A row of the system that was incomplete before can be written, but not
+// switched on.
+func TestWiFiIncompleteBefore(t *testing.T) {
+	h := build(t)
+	h.router.EditAccessPoint("default_radio1", func(a *platform.AccessPoint) { a.Enabled, a.Security.Passphrase = false, "" })
+	ap := wifi + "AccessPoint.2."
+	h.set(ap, "SSIDAdvertisementEnabled=0")
+	blames(t, h.trySet(ap, "Enable=1"), datamodel.ErrValue, ap+"Enable")
+}
+
+// Secrets are told nowhere: not when they are read, in no transaction, in no
+// error.
+func TestWiFiSecretsStay(t *testing.T) {
+	h := build(t)
+	_, ap := h.guest()
+	const secret = "Xyzzy-plugh"
+	names := map[string]string{
+		"KeyPassphrase": secret, "SAEPassphrase": secret, "RadiusSecret": secret,
+		"PreSharedKey": strings.Repeat("5859", 16), "WEPKey": "5859585958",
+	}
+	for name, value := range names {
+		path := ap + "Security." + name
+		h.set(path, "="+value)
+		tx, err := h.tree.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Set(t.Context(), datamodel.Assignment{Path: path, Value: value}); err != nil {
+			t.Fatal(err)
+		}
+		for item, err := range tx.Values(t.Context(), wifi) {
+			if err != nil || strings.Contains(item.Value, value) {
+				t.Errorf("in a transaction %s reads %q, %v", item.Name, item.Value, err)
+			}
+		}
+		tx.Abort()
+		err = h.trySet(ap, "Security."+name+"="+value+"\x01zz", "Enable=maybe")
+		if err == nil || strings.Contains(err.Error(), value) {
+			t.Errorf("%s: the error tells: %v", name, err)
+		}
+	}
+	for name, value := range h.values("Device.") {
+		for _, s := range append(slices.Collect(maps.Values(names)), "correct horse battery", "twelve monkeys") {
+			if strings.Contains(value, s) {
+				t.Errorf("%s tells %q", name, value)
+			}
+		}
+	}
+}
+
+func TestWiFiSSIDNames(t *testing.T) {
+	for name, test := range map[string]struct {
+		write string
+		ok    bool
+	}{
+		"blanks (field.md 11)":    {"  a  b\t", true},
+		"32 octets":               {strings.Repeat("ä", 16), true},
+		"33 octets, 17 letters":   {strings.Repeat("ä", 16) + "x", false},
+		"33 characters":           {strings.Repeat("x", 33), false},
+		"what shells like":        {"`cd /tmp;reboot`$(x)'\"\\&<>]]>", true},
+		"a line of hostapd":       {"x\nwpa=0", false},
+		"a carriage return":       {"x\r", false},
+		"NUL":                     {"x\x00y", false},
+		"not UTF-8":               {"x\xff", false},
+		"nothing, while it is on": {"", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := build(t)
+			err := h.trySet(wifi+"SSID.1.", "SSID="+test.write)
+			if !test.ok {
+				blames(t, err, datamodel.ErrValue, wifi+"SSID.1.SSID")
+				h.want(wifi+"SSID.1.", "SSID=Home")
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.want(wifi+"SSID.1.", "SSID="+test.write)
+			if got := kept(h, h.platform.WiFi.SSIDs, "default_radio0").Name; got != test.write {
+				t.Errorf("kept as %q", got)
+			}
+		})
+	}
+}
+
+// Octets that no ACS could write are shown safely, and survive whatever else is
+// written of the row, also the name as it was shown.
+func TestWiFiHostileSSID(t *testing.T) {
+	for octets, shown := range map[string]string{
+		"caf\xe9":                     "caf\ufffd",
+		"\xff\xfe\xfd":                "\ufffd\ufffd\ufffd",
+		"\x00\x01\x1b[2J":             "\ufffd\ufffd\ufffd[2J",
+		"]]><Name>&amp;":              "]]><Name>&amp;",
+		"\xed\xa0\x80 \uffff\ufffe":   "\ufffd\ufffd\ufffd \ufffd\ufffd",
+		strings.Repeat("\xff", 32):    strings.Repeat("\ufffd", 32),
+		"  a  b\t\r\n":                "  a  b\t\r\n",
+		"emoji \U0001f4f6 and \u202e": "emoji \U0001f4f6 and \u202e",
+	} {
+		h := build(t)
+		h.router.EditSSID("default_radio0", func(s *platform.SSID) { s.Name = octets })
+		h.want(wifi+"SSID.1.", "SSID="+shown)
+		h.set(wifi+"SSID.1.", "Enable=0")
+		h.set(wifi+"SSID.1.", "Enable=1", "LowerLayers="+wifi+"Radio.2", "SSID="+shown)
+		if got := kept(h, h.platform.WiFi.SSIDs, "default_radio0").Name; got != octets {
+			t.Errorf("%q became %q", octets, got)
+		}
+	}
+}
+
+func TestWiFiSSIDRefusals(t *testing.T) {
+	h := build(t)
+	s := wifi + "SSID.1."
+	for _, test := range []struct{ set, blame string }{
+		{"LowerLayers=" + wifi + "Radio.1," + wifi + "Radio.2", "LowerLayers"},
+		{"LowerLayers=" + wifi + "Radio.3", "LowerLayers"},
+		{"LowerLayers=Device.Ethernet.Interface.1", "LowerLayers"},
+		{"MLDUnit=0", "MLDUnit"},
+		{"MLDUnit=25", "MLDUnit"},
+	} {
+		blames(t, h.trySet(s, test.set), datamodel.ErrValue, s+test.blame)
+	}
+	fresh := h.add(wifi + "SSID.")
+	blames(t, h.trySet(fresh, "Enable=1"), datamodel.ErrValue, fresh+"SSID")
+	if err := h.tryDelete(wifi + "Radio.1."); !errors.Is(err, datamodel.ErrDenied) {
+		t.Errorf("a radio was deleted: %v", err)
+	}
+}
+
+func TestWiFiRadio(t *testing.T) {
+	const r = wifi + "Radio.2." // 5 GHz, fixed to 36
+	for name, test := range map[string]struct {
+		set   []string
+		blame string
+		then  []string
+		kept  func(platform.Radio) bool
+	}{
+		"channel":                  {[]string{"Channel=44"}, "", []string{"Channel=44", "AutoChannelEnable=false"}, func(r platform.Radio) bool { return r.Channel == 44 }},
+		"impossible channel":       {[]string{"Channel=13"}, "Channel", nil, nil},
+		"channel of a range":       {[]string{"Channel=112"}, "", []string{"Channel=112"}, nil},
+		"automatic":                {[]string{"AutoChannelEnable=1"}, "", []string{"AutoChannelEnable=true"}, func(r platform.Radio) bool { return r.Channel == 0 }},
+		"automatic, and a channel": {[]string{"Channel=44", "AutoChannelEnable=1"}, "", []string{"AutoChannelEnable=true"}, nil},
+		"a channel, not automatic": {[]string{"AutoChannelEnable=0", "Channel=44"}, "", []string{"AutoChannelEnable=false", "Channel=44"}, nil},
+		"not automatic, as it was": {[]string{"AutoChannelEnable=0"}, "", []string{"Channel=36"}, nil},
+		"band":                     {[]string{"OperatingFrequencyBand=2.4GHz"}, "OperatingFrequencyBand", nil, nil},
+		"the same band":            {[]string{"OperatingFrequencyBand=5GHz"}, "", []string{"Channel=36"}, nil},
+		"standards":                {[]string{"OperatingStandards=n,ac"}, "", []string{"OperatingStandards=n,ac"}, func(r platform.Radio) bool { return r.Standards == "n,ac" }},
+		"standards it has not":     {[]string{"OperatingStandards=n,be"}, "OperatingStandards", nil, nil},
+		"no standards":             {[]string{"OperatingStandards="}, "OperatingStandards", nil, nil},
+		"width":                    {[]string{"OperatingChannelBandwidth=160MHz"}, "", []string{"OperatingChannelBandwidth=160MHz"}, nil},
+		"width it has not":         {[]string{"OperatingChannelBandwidth=320MHz-1"}, "OperatingChannelBandwidth", nil, nil},
+		"power":                    {[]string{"TransmitPower=25"}, "", []string{"TransmitPower=25"}, nil},
+		"power between steps":      {[]string{"TransmitPower=30"}, "TransmitPower", nil, nil},
+		"Austria":                  {[]string{"RegulatoryDomain=AT "}, "", []string{"RegulatoryDomain=AT "}, func(r platform.Radio) bool { return r.Country == "AT" }},
+		"two letters":              {[]string{"RegulatoryDomain=AT"}, "RegulatoryDomain", nil, nil},
+		"indoors only":             {[]string{"RegulatoryDomain=ATI"}, "RegulatoryDomain", nil, nil},
+		"no country":               {[]string{"RegulatoryDomain=XX "}, "", []string{"RegulatoryDomain=XX "}, func(r platform.Radio) bool { return r.Country == "" }},
+		"beacons":                  {[]string{"BeaconPeriod=200", "DTIMPeriod=3"}, "", []string{"BeaconPeriod=200", "DTIMPeriod=3"}, func(r platform.Radio) bool { return r.BeaconEvery == 200 && r.DTIMPeriod == 3 }},
+		"beacons too often":        {[]string{"BeaconPeriod=14"}, "BeaconPeriod", nil, nil},
+		"DTIM never":               {[]string{"DTIMPeriod=0"}, "DTIMPeriod", nil, nil},
+		"no radar detection":       {[]string{"IEEE80211hEnabled=0"}, "", []string{"IEEE80211hEnabled=false"}, nil},
+		"switched off":             {[]string{"Enable=0"}, "", []string{"Status=Down", "Enable=false"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := build(t)
+			was := kept(h, h.platform.WiFi.Radios, "radio1")
+			err := h.trySet(r, test.set...)
+			if test.blame != "" {
+				blames(t, err, datamodel.ErrValue, r+test.blame)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if test.then != nil {
+				h.want(r, test.then...)
+			}
+			now := kept(h, h.platform.WiFi.Radios, "radio1")
+			switch {
+			case test.kept != nil && !test.kept(now):
+				t.Errorf("kept as %+v", now)
+			case test.blame != "" && now != was:
+				t.Errorf("refused, and kept as %+v", now)
+			}
+			if !slices.Contains(test.set, "BeaconPeriod=200") && now.BeaconEvery != 0 {
+				t.Error("a default was written down that nobody wrote")
+			}
+		})
+	}
+}
+
+// Two bands on one radio: what goes with the old one does not stay.
+func TestWiFiBandChanges(t *testing.T) {
+	h := build(t)
+	h.router.EditRadio("radio1", func(s *platform.RadioState) { s.Bands = []string{"2.4GHz", "5GHz"} })
+	r := wifi + "Radio.2."
+	blames(t, h.trySet(r, "OperatingFrequencyBand=2.4GHz", "Channel=36"), datamodel.ErrValue, r+"Channel")
+	h.set(r, "OperatingFrequencyBand=2.4GHz", "Channel=11")
+	h.want(r, "Channel=11", "AutoChannelEnable=false")
+	h.set(r, "OperatingFrequencyBand=5GHz")
+	h.want(r, "AutoChannelEnable=true")
+}
+
+func TestWiFiAbilities(t *testing.T) {
+	h := build(t)
+	h.router.EditRadio("radio0", func(s *platform.RadioState) {
+		s.Modes, s.WPSMethods, s.UAPSD, s.FixedStandards = []string{"WPA2-Personal", "None"}, nil, false, true
+	})
+	ap := wifi + "AccessPoint.1."
+	h.want(ap, "Security.ModesSupported=None,WPA2-Personal", "WPS.ConfigMethodsSupported=", "UAPSDCapability=false", "WMMCapability=true")
+	blames(t, h.trySet(ap, "WPS.Enable=1", "UAPSDEnable=1", "Security.ModeEnabled=OWE"), datamodel.ErrValue,
+		ap+"UAPSDEnable", ap+"WPS.Enable", ap+"Security.ModeEnabled")
+	r := wifi + "Radio.1."
+	blames(t, h.trySet(r, "OperatingStandards=n", "IEEE80211hEnabled=1"), datamodel.ErrValue, r+"OperatingStandards", r+"IEEE80211hEnabled")
+	h.set(r, "OperatingStandards=b,g,n,ax") // as they are
+	// A mode that is configured, though the radio has none of it any more, stays writable as it is.
+	h.router.EditAccessPoint("default_radio0", func(a *platform.AccessPoint) { a.Security.Mode = "WPA-Personal" })
+	h.set(ap, "Security.ModeEnabled=WPA-Personal", "IsolationEnable=1")
+}
+
+func TestWiFiStatus(t *testing.T) {
+	for name, test := range map[string]struct {
+		world                func(*house)
+		radio, ssid, serving string
+	}{
+		"on the air":       {func(*house) {}, "Up", "Up", "Enabled"},
+		"radio off":        {func(h *house) { h.set(wifi, "Radio.1.Enable=0"); h.takeUp() }, "Down", "LowerLayerDown", "Disabled"},
+		"radio pulled":     {func(h *house) { h.router.RemoveRadio("radio0") }, "NotPresent", "NotPresent", "Disabled"},
+		"waits for radar":  {func(h *house) { h.router.EditSSIDState("default_radio0", func(s *platform.SSIDState) { s.Up = false }) }, "Up", "Dormant", "Disabled"},
+		"network off":      {func(h *house) { h.set(wifi, "SSID.1.Enable=0"); h.takeUp() }, "Down", "Down", "Disabled"},
+		"access point off": {func(h *house) { h.set(wifi, "AccessPoint.1.Enable=0"); h.takeUp() }, "Down", "LowerLayerDown", "Disabled"},
+		"on no radio":      {func(h *house) { h.set(wifi, "SSID.1.LowerLayers="); h.takeUp() }, "Down", "LowerLayerDown", "Disabled"},
+		"no key": {func(h *house) {
+			h.router.EditAccessPoint("default_radio0", func(a *platform.AccessPoint) { a.Security.Passphrase = "" })
+		}, "Up", "Up", "Error_Misconfigured"},
+		"does not come again": {func(h *house) { h.set(wifi, "SSID.1.SSID=x") }, "Up", "Up", "Enabled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := build(t)
+			test.world(h)
+			h.want(wifi+"Radio.1.", "Status="+test.radio)
+			h.want(wifi+"SSID.1.", "Status="+test.ssid)
+			h.want(wifi+"AccessPoint.1.", "Status="+test.serving)
+		})
+	}
+}
+
+func TestWiFiStations(t *testing.T) {
+	h := build(t)
+	a := wifi + "AccessPoint.1."
+	h.want(a, "AssociatedDeviceNumberOfEntries=1", "AssociatedDevice.1.MACAddress=00:00:5E:00:53:21", "AssociatedDevice.1.SNR=43",
+		"AssociatedDevice.1.Stats.BytesSent=70000000")
+	phone := h.find("Device.Hosts.Host.", "HostName", "phone")
+	h.want(phone, "AssociatedDevice="+a+"AssociatedDevice.1", "Layer1Interface="+wifi+"Radio.1", "InterfaceType=Wi-Fi")
+	// One that has sent nothing yet, and hardware that says what cannot be.
+	h.router.Join("default_radio0", platform.Station{MAC: "00:00:5e:00:53:20", Signal: 7, Noise: -300, Retransmissions: 4000})
+	two := h.find(a+"AssociatedDevice.", "MACAddress", "00:00:5E:00:53:20")
+	h.want(two, "SignalStrength=0", "Noise=-200", "LastDataDownlinkRate=1000", "Retransmissions=100", "AssociationTime="+datamodel.UnknownTime)
+	h.router.Leave("00:00:5e:00:53:21")
+	h.want(a, "AssociatedDeviceNumberOfEntries=1")
+	h.want(phone, "AssociatedDevice=", "Layer1Interface=", "InterfaceType=Other")
+}
+
+// What does not answer is left out by itself, and named when it is asked for;
+// bridges and hosts live on.
+func TestWiFiUnavailable(t *testing.T) {
+	for _, source := range []fake.Source{fake.WiFiRadios, fake.WiFiSSIDs, "config radio", "config ssid", "config accesspoint"} {
+		h := build(t)
+		h.router.FailRead(source, errors.New("hostapd is gone"))
+		rd := h.tree.Reader(datamodel.ReadOptions{})
+		var un *datamodel.Unavailable
+		found := false
+		for _, name := range []string{"Radio.1.Status", "SSID.1.Status", "AccessPoint.1.Status"} {
+			_, err := rd.Get(t.Context(), wifi+name)
+			found = found || errors.As(err, &un) && un.Source == "fake "+string(source)
+		}
+		if !found {
+			t.Errorf("%s: nobody says so", source)
+		}
+		h.find("Device.Bridging.Bridge.1.Port.", "Name", "wlan0")
+		h.find("Device.Hosts.Host.", "HostName", "phone")
+		if err := h.trySet(wifi+"AccessPoint.1.", "Enable=0"); err == nil {
+			t.Errorf("%s: written blindly", source)
+		}
+	}
+}
+
+// A refusal of the platform is laid on what was written, and a failure in the
+// middle leaves nothing of the other rows.
+func TestWiFiAllOrNothing(t *testing.T) {
+	for name, fail := range map[string][2]error{
+		"prepare": {&platform.Unavailable{Source: "uci wireless", Err: errors.New("line 7")}, nil},
+		"commit":  {nil, errors.New("the disk is full")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := build(t)
+			before := h.values(wifi)
+			h.router.FailConfig(fail[0], fail[1])
+			if err := h.trySet(wifi, "Radio.1.Channel=6", "SSID.1.SSID=x", "AccessPoint.1.IsolationEnable=1"); err == nil {
+				t.Fatal("no error")
+			}
+			if err := h.try(func(tx *datamodel.Tx) error { _, err := tx.Add(t.Context(), wifi+"SSID."); return err }); err == nil {
+				t.Fatal("no error")
+			}
+			h.router.FailConfig(nil, nil)
+			if after := h.values(wifi); !maps.Equal(before, after) {
+				t.Error("something has changed")
+			}
+		})
+	}
+}
+
+// Two radios, eight networks and sixty stations cost one dump of each source,
+// whatever asks for them.
+func TestWiFiDumps(t *testing.T) {
+	h := build(t)
+	for i := range 6 {
+		key := fmt.Sprintf("extra%d", i)
+		h.router.EditSSID(key, func(s *platform.SSID) {
+			*s = platform.SSID{Enabled: true, Radio: fmt.Sprintf("radio%d", i%2), Name: key}
+		})
+		h.router.EditAccessPoint(key, func(a *platform.AccessPoint) { *a = platform.AccessPoint{Enabled: true, SSID: key} })
+	}
+	for i := range 60 {
+		h.router.Join(fmt.Sprintf("extra%d", i%6), platform.Station{MAC: fmt.Sprintf("02:00:00:00:00:%02x", i)})
+	}
+	h.router.ResetDumps()
+	all := h.values("Device.")
+	if all[wifi+"SSIDNumberOfEntries"] != "8" || all[wifi+"AccessPoint.3.AssociatedDeviceNumberOfEntries"] != "10" {
+		t.Errorf("%s networks, %s stations", all[wifi+"SSIDNumberOfEntries"], all[wifi+"AccessPoint.3.AssociatedDeviceNumberOfEntries"])
+	}
+	sources := []fake.Source{"config radio", "config ssid", "config accesspoint", fake.WiFiRadios, fake.WiFiSSIDs, fake.WiFiStations("default_radio0")}
+	for i := range 6 {
+		sources = append(sources, fake.WiFiStations(fmt.Sprintf("extra%d", i)))
+	}
+	for _, s := range sources {
+		if n := h.router.Dumps(s); n != 1 {
+			t.Errorf("%s was read %d times", s, n)
+		}
+	}
+}
+
+// A platform without radios has nothing of them, in the hosts neither.
+func TestNoWiFi(t *testing.T) {
+	h := build(t)
+	h.platform.WiFi = platform.WiFi{}
+	h.start()
+	for name := range h.values("Device.") {
+		if strings.HasPrefix(name, wifi) || strings.HasSuffix(name, ".AssociatedDevice") {
+			t.Error(name)
+		}
+	}
+}
