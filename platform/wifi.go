@@ -102,10 +102,11 @@ type RadioState struct {
 	BeaconEvery, DTIM uint32
 	Stats             LinkStats
 
-	// What it can be told to be.
-	Widths     []string // SupportedOperatingChannelBandwidths; nil: not known
-	Modes      []string // ModesSupported of its access points; never empty
-	WPSMethods []string // ConfigMethodsSupported; nil: no WPS
+	// What it can be told to be. Of what is nil, here and above, nothing is
+	// known: then the batch is who refuses.
+	Widths     []string // SupportedOperatingChannelBandwidths
+	Modes      []string // ModesSupported of its access points
+	WPSMethods []string // ConfigMethodsSupported; empty: no WPS
 	WMM, UAPSD bool     // its access points can do them
 }
 

@@ -24,8 +24,8 @@ type wifiAccessPoint struct {
 	alias        datamodel.Alias
 	status       string
 	ssid         datamodel.Ref
-	wmm, uapsd   bool // can do
-	modes        []string
+	wmm, uapsd   bool     // can do
+	modes        []string // can be; all that are known when nobody says
 	mode, mfp    string
 	rekey        uint32 // seconds
 	radiusServer string
@@ -162,7 +162,7 @@ func (a *wifiAccessPoint) abilities(w *wireless, ssid string) {
 		a.wmm, a.uapsd = a.wmm || r.WMM, a.uapsd || r.UAPSD
 	}
 	for _, mode := range securityModes {
-		if slices.Contains(modes, mode) {
+		if modes == nil || slices.Contains(modes, mode) {
 			a.modes = append(a.modes, mode)
 		}
 	}
@@ -213,18 +213,21 @@ func checkWiFiAccessPoint(c datamodel.Change[wifiAccessPoint]) error {
 	if c.New == nil {
 		return nil
 	}
-	a, bad := c.New, refusals{}
-	if c.Set("WMMEnable") && a.WMM && !a.wmm {
+	a, was, bad := c.New, wifiAccessPoint{}, refusals{}
+	if c.Old != nil { // what is as it was is not asked about
+		was = *c.Old
+	}
+	if a.WMM && !was.WMM && c.Set("WMMEnable") && !a.wmm {
 		bad.blame("WMMEnable", errNoWMM)
 	}
-	if c.Set("UAPSDEnable") && a.UAPSD && !a.uapsd {
+	if a.UAPSD && !was.UAPSD && c.Set("UAPSDEnable") && !a.uapsd {
 		bad.blame("UAPSDEnable", errNoUAPSD)
 	}
-	if c.Set("WPS.Enable") && a.WPS && len(a.wpsMethods) == 0 {
+	if a.WPS && !was.WPS && c.Set("WPS.Enable") && len(a.wpsMethods) == 0 {
 		bad.blame("WPS.Enable", errNoWPS)
 	}
 	for _, method := range a.WPSMethods {
-		if c.Set("WPS.ConfigMethodsEnabled") && !slices.Contains(a.wpsMethods, method) {
+		if c.Set("WPS.ConfigMethodsEnabled") && !slices.Contains(a.wpsMethods, method) && !slices.Contains(was.WPSMethods, method) {
 			bad.blame("WPS.ConfigMethodsEnabled", fmt.Errorf("%q: %w", limit(method, 32), errMethod))
 		}
 	}

@@ -179,10 +179,10 @@ func (w wifiRadio) config(c datamodel.Change[wifiRadio]) platform.Radio {
 	case c.Old != nil && w.Band != c.Old.Band:
 		r.Channel = 0 // the old one is not in this band
 	}
-	if c.Set("BeaconPeriod") {
+	if c.Old != nil && w.beacon != c.Old.beacon {
 		r.BeaconEvery = w.beacon
 	}
-	if c.Set("DTIMPeriod") {
+	if c.Old != nil && w.dtim != c.Old.dtim {
 		r.DTIMPeriod = w.dtim
 	}
 	return r
@@ -202,53 +202,53 @@ var (
 	errDTIM        = errors.New("a DTIM period is 1 to 255 beacons")
 )
 
-// checkWiFiRadio holds what was assigned against what the radio can do. Of a
-// radio that is not there nothing is known.
+// checkWiFiRadio holds what is changed against what the radio can do. What is
+// not known of it, because it is not there or says nothing, is left to the
+// platform to refuse.
 func checkWiFiRadio(c datamodel.Change[wifiRadio]) error {
-	w, bad := c.New, refusals{}
-	there := w.status != "NotPresent"
-	if c.Set("OperatingFrequencyBand") && there && !slices.Contains(w.can.Bands, w.Band) {
+	w, old, bad := c.New, c.Old, refusals{}
+	if w.Band != old.Band && w.can.Bands != nil && !slices.Contains(w.can.Bands, w.Band) {
 		bad.blame("OperatingFrequencyBand", errNoBand)
 	}
-	if c.Set("OperatingStandards") {
-		if err := w.checkStandards(c.Old.standards, there); err != nil {
+	if !slices.Equal(w.standards, old.standards) {
+		if err := w.checkStandards(); err != nil {
 			bad.blame("OperatingStandards", err)
 		}
 	}
-	if c.Set("OperatingChannelBandwidth") && w.can.Widths != nil && !slices.Contains(w.can.Widths, w.Width) {
+	if w.Width != old.Width && w.can.Widths != nil && !slices.Contains(w.can.Widths, w.Width) {
 		bad.blame("OperatingChannelBandwidth", errNoWidth)
 	}
-	if c.Set("Channel") && there && !w.possibleChannel(w.Band == c.Old.Band) {
+	if c.Set("Channel") && (w.channel != old.channel || w.Band != old.Band) && !w.possibleChannel(w.Band == old.Band) {
 		bad.blame("Channel", errNoChannel)
 	}
-	if c.Set("TransmitPower") && there && w.TxPower != c.Old.TxPower && !slices.Contains(w.can.TxPowers, w.TxPower) {
+	if w.TxPower != old.TxPower && w.can.TxPowers != nil && !slices.Contains(w.can.TxPowers, w.TxPower) {
 		bad.blame("TransmitPower", errPower)
 	}
-	if c.Set("IEEE80211hEnabled") && w.DFS && !w.can.DFS && there {
+	if w.DFS && !old.DFS && !w.can.DFS && w.status != "NotPresent" {
 		bad.blame("IEEE80211hEnabled", errNo80211h)
 	}
-	if c.Set("RegulatoryDomain") && w.domain[2] != ' ' {
+	if w.domain != old.domain && w.domain[2] != ' ' {
 		bad.blame("RegulatoryDomain", errEnvironment)
 	}
-	if c.Set("BeaconPeriod") && (w.beacon < 15 || w.beacon > 65535) {
+	if w.beacon != old.beacon && (w.beacon < 15 || w.beacon > 65535) {
 		bad.blame("BeaconPeriod", errBeacon)
 	}
-	if c.Set("DTIMPeriod") && (w.dtim < 1 || w.dtim > 255) {
+	if w.dtim != old.dtim && (w.dtim < 1 || w.dtim > 255) {
 		bad.blame("DTIMPeriod", errDTIM)
 	}
 	return bad.err()
 }
 
-func (w *wifiRadio) checkStandards(old []string, there bool) error {
+func (w *wifiRadio) checkStandards() error {
 	if len(w.standards) == 0 {
 		return errNoStandard
 	}
-	if w.can.FixedStandards && !slices.Equal(w.standards, old) {
+	if w.can.FixedStandards {
 		return errStandards
 	}
 	for _, s := range w.standards {
-		if there && !slices.Contains(w.can.Standards, s) {
-			return fmt.Errorf("%q: %w", s, errStandard)
+		if w.can.Standards != nil && !slices.Contains(w.can.Standards, s) {
+			return fmt.Errorf("%q: %w", limit(s, 32), errStandard)
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -148,6 +149,9 @@ func (t table[T]) Put(b platform.ConfigBatch, key string, row T) int {
 			rows[i].value = row
 			return rows, nil
 		}
+		if len(rows) > 0 && rows[0].fixed {
+			return nil, platform.ErrUnsupported
+		}
 		return append(rows, entry{key: key, value: row}), nil
 	})
 }
@@ -253,7 +257,7 @@ func (b *configBatch) Undo() []byte {
 func (b *configBatch) Reloads() []string {
 	var names []string
 	for _, a := range b.asks {
-		if !slices.Contains(names, a.service) {
+		if !slices.Contains(names, a.service) && !reflect.DeepEqual(b.was[a.table], b.next[a.table]) {
 			names = append(names, a.service)
 		}
 	}

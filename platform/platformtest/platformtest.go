@@ -51,6 +51,7 @@ func Run(t *testing.T, start func(t *testing.T) (platform.Platform, Knobs)) {
 		{"batch misused", testMisuse},
 		{"first address of a network", testPrimary},
 		{"readers beside a writer", testConcurrent},
+		{"wireless", testWiFi},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, k := start(t)
