@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -268,4 +269,23 @@ func TestCreate(t *testing.T) {
 	if entries, _ := os.ReadDir(d.Config); len(entries) != 0 {
 		t.Errorf("left over: %v", entries)
 	}
+}
+
+// A lock that is never let go ends the wait, with an error that says what to do.
+func TestLockWaitIsBounded(t *testing.T) {
+	d := files(t, map[string]string{"a": "config a x\n"})
+	unlock, err := OS{}.Lock(d.Path("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		if _, err := begin(context.Background(), d, "a"); !errors.Is(err, ErrLocked) {
+			t.Errorf("%v", err)
+		}
+		if waited := time.Since(began); waited < LockWait || waited > LockWait+2*lockPoll {
+			t.Errorf("waited %v", waited)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package uci
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -193,6 +194,68 @@ func FuzzParse(f *testing.F) {
 		again, err := Parse("t", out)
 		if err != nil || string(again.Export(true)) != string(out) {
 			t.Errorf("%q\nwrites %q\nreads %v", text, out, err)
+		}
+	})
+}
+
+// An edit of whatever is read reads as it was meant, and touches no comment of a
+// file whose lines say one thing each.
+func FuzzEdit(f *testing.F) {
+	f.Add("# c\nconfig a 'b' # d\n\toption c 'd' # e\n\tlist e \"f\"\n", uint8(0), uint8(0), "v'")
+	f.Add("config a;option b c\\\n# x\n", uint8(1), uint8(1), "")
+	f.Add("config a\nconfig a\n\n", uint8(4), uint8(1), "\xff")
+	f.Add("config a x\nconfig b y\nconfig a x\n\toption c d\n", uint8(5), uint8(0), "n")
+	f.Fuzz(func(t *testing.T, text string, op, at uint8, value string) {
+		file := &file{path: "t"}
+		var err error
+		if file.pkg, err = parse("t", "t", []byte(text), &file.src); err != nil || len(file.pkg.Sections) == 0 {
+			return
+		}
+		p := file.pkg
+		s := p.Sections[int(at)%len(p.Sections)]
+		name := "n"
+		if len(s.Options) > 0 {
+			name = s.Options[int(op/8)%len(s.Options)].Name
+		}
+		switch op % 8 {
+		case 0:
+			err = s.Set(name, value)
+		case 1:
+			err = s.SetList(name, value, "x", value)
+		case 2:
+			err = s.Set("added", value)
+		case 3:
+			p.Delete(s)
+		case 4:
+			s, err = p.Add("t", "")
+			if err == nil {
+				err = s.Set("o", value)
+			}
+		case 5:
+			err = p.Rename(s, value)
+		case 6:
+			err = p.Retype(s, value)
+		case 7:
+			err = s.Set(name, "")
+		}
+		if err != nil {
+			return // refused
+		}
+		if err := file.render(); err != nil {
+			if odd := slices.ContainsFunc(p.Sections, func(s *Section) bool { return !writableType(s.Type) }); !odd {
+				var pe *ParseError
+				if !errors.As(err, &pe) { // another section has that name, with another type
+					t.Errorf("%q: %v", text, err)
+				}
+			}
+			return
+		}
+		if file.text == nil {
+			return // nothing changed
+		}
+		again, err := Parse("t", file.text)
+		if err != nil || !same(again, p) {
+			t.Errorf("%q\nwrites %q\nreads %v", text, file.text, err)
 		}
 	})
 }

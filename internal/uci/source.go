@@ -93,7 +93,8 @@ func (e *edit) statement(i int, st *statement) bool {
 	first := i == 0 || e.src.statements[i-1].start != st.start // of these lines
 	switch {
 	case st.section == nil:
-		return e.keep(st, first)
+		e.keep(st, first)
+		return true
 	case !e.kept[st.section]:
 		if st.option == nil {
 			e.closeGap()
@@ -106,14 +107,14 @@ func (e *edit) statement(i int, st *statement) bool {
 	ok := true
 	switch {
 	case st.option == nil && !st.renamed():
-		ok = e.keep(st, first)
+		e.keep(st, first)
 	case st.option == nil:
 		e.out = append(e.out, e.indent(st)+st.section.head()+e.comment(st)+"\n"...)
 		ok = !st.shared
 	case !slices.Contains(st.section.Options, st.option):
 		ok = !st.shared
 	case st.option.Line != 0:
-		ok = e.keep(st, first)
+		e.keep(st, first)
 	default:
 		if !e.options[st.option] {
 			e.out = st.option.append(e.out, e.indent(st), e.comment(st))
@@ -121,8 +122,8 @@ func (e *edit) statement(i int, st *statement) bool {
 		e.options[st.option] = true
 		ok = !st.shared
 	}
-	if ok && e.last[st.section] == i {
-		return e.newOptions(st)
+	if e.last[st.section] == i {
+		e.newOptions(st)
 	}
 	return ok
 }
@@ -132,26 +133,20 @@ func (st *statement) renamed() bool {
 }
 
 // keep leaves lines as they are.
-func (e *edit) keep(st *statement, first bool) bool {
+func (e *edit) keep(st *statement, first bool) {
 	if first {
 		e.out = append(e.out, e.src.text[st.start:st.end]...)
 	}
-	return true
 }
 
 // newOptions follow the last statement of their section.
-func (e *edit) newOptions(st *statement) bool {
+func (e *edit) newOptions(st *statement) {
 	for _, o := range st.section.Options {
-		if _, known := e.options[o]; known {
-			continue
+		if _, known := e.options[o]; !known {
+			e.endLine()
+			e.out = o.append(e.out, "\t", "")
 		}
-		if st.shared {
-			return false
-		}
-		e.endLine()
-		e.out = o.append(e.out, "\t", "")
 	}
-	return true
 }
 
 // before writes the new sections that come before an old one.

@@ -241,11 +241,19 @@ func (e *edit) writeStandards(s *uci.Section, r *platform.Radio) (int, error) {
 			generation = i + 1
 		}
 	}
-	legacy, require := slices.Contains(want, "b"), want[0]
-	if require != "n" && require != "ac" && require != "ax" {
-		require = "" // everybody may join
+	legacy := slices.Contains(want, "b")
+	all := strings.Split(spoken(r.Band, generation, legacy, ""), ",")
+	require := "" // everybody may join
+	for len(all) > 0 && !slices.Contains(want, all[0]) {
+		all = all[1:]
+		if len(all) > 0 {
+			require = all[0]
+		}
 	}
-	if got := spoken(r.Band, generation, legacy, require); got != r.Standards {
+	got := spoken(r.Band, generation, legacy, require)
+	slices.Sort(want)
+	slices.Sort(all)
+	if !slices.Equal(want, all) || require == "g" || require == "be" {
 		return 0, fmt.Errorf("standards %q: what comes nearest is %q: %w", r.Standards, got, platform.ErrUnsupported)
 	}
 	e.str(s, "require_mode", s.Get("require_mode"), require)
