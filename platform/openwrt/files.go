@@ -22,12 +22,11 @@ type files struct {
 	*backend
 	tell func(...platform.Event)
 
-	mu      sync.Mutex
-	notify  *os.File // nil: there is none
-	raw     int
-	config  map[int32]bool // the folders of packages
-	leases  int32          // the watch of the file
-	watched bool
+	mu     sync.Mutex
+	notify *os.File // nil: there is none
+	raw    int
+	config map[int32]bool // the folders of packages
+	leases int32          // the watch of the file
 }
 
 const (
