@@ -4,9 +4,13 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 )
+
+// ErrNoRoute says that the system knows no way to a host.
+var ErrNoRoute = errors.New("no route to host")
 
 // A Prober sends ICMP echo requests, one at a time.
 type Prober interface {

@@ -18,6 +18,7 @@ import (
 	"gatehouse/agent/api"
 	"gatehouse/agent/control"
 	"gatehouse/agent/core"
+	"gatehouse/agent/diag"
 	"gatehouse/agent/notify"
 	"gatehouse/agent/rpc"
 	"gatehouse/agent/settings"
@@ -99,6 +100,7 @@ type Agent struct {
 	transfers *rpc.Transfers
 	runner    *transfer.Runner
 	pauses    pauses
+	diag      *diag.Keeper
 
 	network   atomic.Pointer[network]     // made by the first session
 	unchecked atomic.Pointer[cwmp.Client] // of a session that was held without a clock
@@ -268,16 +270,17 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 		stun, xmpp, lightweight = a.withSTUN(), a.withXMPP(), a.withLightweight()
 	}
 	ours := tr181.Agent{
-		NAT:       stun,
-		XMPP:      xmpp,
-		Settings:  a.settings,
-		Reach:     a.reach,
-		Identity:  func() platform.ID { return a.id },
-		Keep:      func(name string) datamodel.Backing { return a.state.File("kept-"+name, 1) },
-		Version:   a.cfg.Version,
-		Transfers: a.runner.Queue,
-		Start:     time.Now(),
-		Reload:    a.after.reload,
+		NAT:         stun,
+		XMPP:        xmpp,
+		Settings:    a.settings,
+		Reach:       a.reach,
+		Identity:    func() platform.ID { return a.id },
+		Keep:        func(name string) datamodel.Backing { return a.state.File("kept-"+name, 1) },
+		Version:     a.cfg.Version,
+		Transfers:   a.runner.Queue,
+		Diagnostics: a.startDiagnostics(),
+		Start:       time.Now(),
+		Reload:      a.after.reload,
 
 		Lightweight: lightweight,
 	}
@@ -375,6 +378,7 @@ func (a *Agent) tasks() []task {
 		{name: "relay", run: a.relay},
 		{name: "trial", run: a.watchTrial},
 		{name: "transfers", run: a.runner.Run},
+		{name: "diagnostics", run: a.diag.Run},
 		{name: "network", run: a.followNetwork},
 		{name: "port mappings", run: a.watchLeases},
 		{name: "connection requests", run: a.serveConnectionRequests},

@@ -43,6 +43,8 @@ const (
 	// ReachChanged says that the agent is reached in another way: another
 	// connection request URL.
 	ReachChanged datamodel.Topic = 0x101
+	// TestsChanged says that a test of Device.IP.Diagnostics. has another state.
+	TestsChanged datamodel.Topic = 0x102
 )
 
 // An Agent is the part of the data model that is the agent's own state. A nil
@@ -60,6 +62,8 @@ type Agent struct {
 	Lightweight bool
 	// Transfers is what the queue of transfers knows; nil: there is none.
 	Transfers Transfers
+	// Diagnostics runs the tests of Device.IP.Diagnostics.; nil: there are none.
+	Diagnostics Diagnostics
 	// Keep returns where a table of rows that the agent keeps itself is
 	// stored. Nil: nothing of the network can be written.
 	Keep func(name string) datamodel.Backing
@@ -188,6 +192,10 @@ func New(p platform.Platform, a Agent) *Model {
 		add(true, m.interfaceStack, m.ethernetInterface, m.ethernetLink, m.vlanTermination, m.bridge, m.bridgePort, m.ipInterface)
 		for _, path := range []string{ethernetInterfacePath, ethernetLinkPath, vlanTerminationPath, bridgePortPath, ipInterfacePath} {
 			m.objects = append(m.objects, m.stats(path))
+		}
+		if a.Diagnostics != nil {
+			add(true, m.ipDiagnostics, m.downloadTest, m.uploadTest)
+			add(a.Diagnostics.CanProbe(), m.ipPing, m.traceRoute, m.routeHop)
 		}
 		add(p.IPv6 != nil, m.ip, m.neighborDiscovery, m.ndInterface)
 		add(p.Addresses != nil || m.logical(), m.ipv4Address, m.ipv6Prefix, m.ipv6Address)

@@ -7,7 +7,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -203,5 +202,3 @@ func (r *Router) SetLog(name, text string) {
 	defer r.mu.Unlock()
 	r.files.logs[name] = text
 }
-
-var errNoProbe = errors.New("network is unreachable")

@@ -25,7 +25,7 @@ func (b backend) Probe(ctx context.Context, p platform.Probe) (platform.Reply, e
 		hook(n+1, p)
 	}
 	if !up {
-		return platform.Reply{}, errNoProbe
+		return platform.Reply{}, platform.ErrNoRoute
 	}
 	reply := platform.Reply{Kind: platform.NoReply}
 	wait := p.Timeout
