@@ -62,7 +62,7 @@ var may = map[string]string{
 	"docs/examples/go": "",
 	"agent/metrics":    "agent/api",
 	"agent/app": "platform datamodel datamodel/tr181 cwmp cwmp/connreq internal/endpoint internal/guard internal/store" +
-		" agent/api agent/bus agent/control agent/core agent/diag agent/metrics agent/notify agent/rpc agent/settings agent/transfer agent/ubus internal/ubus nat nat/xmpp",
+		" agent/api agent/bus agent/control agent/core agent/diag agent/metrics agent/notify agent/rpc agent/settings agent/transfer agent/ubus internal/ubus nat nat/xmpp rueconfig",
 	"agent/doctor": "agent/api agent/settings internal/digest internal/endpoint platform",
 	"agent":        "agent/api agent/app agent/control agent/doctor platform platform/linux platform/openwrt",
 }

@@ -82,6 +82,7 @@ func commands() []command {
 		{"log", "--session [N]", "what the last sessions were about: methods, names, faults, durations", showLog, logFlags},
 		{"doctor", "[nat]", "find out why the ACS is not reached, and what to do; nat: how it could reach us", examine, doctorFlags},
 		{"inform", "[EVENT]", "start a session with the ACS", inform, nil},
+		{"rue", "fetch|show|reset|reload", "the provider's configuration", rue, nil},
 		{"reload", "", "read the configuration file anew", reload, nil},
 		{"completion", "bash", "print a completion script", completion, nil},
 		{"version", "", "print the version", printVersion, nil},

@@ -48,7 +48,9 @@ type Config struct {
 	Statuses func(ctx context.Context) iter.Seq[core.Status]
 	// Recent returns the last sessions, oldest first; nil: none is remembered.
 	Recent func() []SessionLog
-	Log    *slog.Logger
+	// Provider fetches the provider's configuration; nil: not built in.
+	Provider Provider
+	Log      *slog.Logger
 }
 
 // A Service serves every door. Its methods may be called by many goroutines.

@@ -32,6 +32,7 @@ type Status struct {
 	SafeMode             bool              `json:"safeMode,omitempty"`
 	ConnectionRequestURL string            `json:"connectionRequestURL,omitempty"`
 	Transports           []Transport       `json:"transports,omitempty"` // ways to ask for a session
+	Channels             []Channel         `json:"channels,omitempty"`   // conversations with servers besides the ACS
 	FlashWrites          uint64            `json:"flashWrites"`
 	Counters             Counters          `json:"counters"`
 	Absent               []string          `json:"absent,omitempty"` // what this platform or user cannot serve

@@ -107,6 +107,7 @@ type Agent struct {
 
 	// Flags, each with one task that waits for it.
 	extras   []extra       // optional parts
+	provider provider      // one of them; nil: not built in
 	good     chan struct{} // a session went well
 	rebind   chan struct{} // the connection request server has other settings now
 	measure  chan struct{} // the counters are to be asked for elsewhere now
@@ -249,6 +250,9 @@ func (a *Agent) start(ctx context.Context) error {
 		Statuses: func(ctx context.Context) iter.Seq[core.Status] { return a.core.Watch(ctx) },
 		Log:      a.log.With("component", "api"),
 	})
+	if a.provider != nil {
+		a.api.Provider = a.provider
+	}
 	a.settings.OnChange(a.settingsChanged)
 	return nil
 }
@@ -265,9 +269,11 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 	a.withUBus()   // at every start
 	var stun tr181.NAT
 	var xmpp tr181.XMPP
+	var provider tr181.Provider
 	var lightweight bool
 	if !a.safe {
 		stun, xmpp, lightweight = a.withSTUN(), a.withXMPP(), a.withLightweight()
+		provider = a.withRUE()
 	}
 	ours := tr181.Agent{
 		NAT:         stun,
@@ -281,6 +287,7 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 		Diagnostics: a.startDiagnostics(),
 		Start:       time.Now(),
 		Reload:      a.after.reload,
+		Provider:    provider,
 
 		Lightweight: lightweight,
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/agent/api"
+	"gatehouse/datamodel/tr181"
 	"gatehouse/internal/endpoint"
 )
 
@@ -21,6 +22,12 @@ type extra struct {
 	session  func() // a session went well
 	light    func() // a parameter with an active lightweight attribute has changed
 	status   func(st *api.Status)
+}
+
+// A provider is the extra that keeps the provider's configuration.
+type provider interface {
+	tr181.Provider
+	api.Provider
 }
 
 // tell passes a hint to every extra that cares.

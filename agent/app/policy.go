@@ -11,12 +11,17 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"gatehouse/agent/settings"
 	"gatehouse/internal/endpoint"
 )
 
 // This file says whom the agent trusts and how it gets there.
+
+// certificateWarning is how long before its end a client certificate is worth
+// a warning with each use.
+const certificateWarning = 30 * 24 * time.Hour
 
 // maxBundle bounds a file of certificates; Debian's has 220 KB.
 const maxBundle = 4 << 20
@@ -35,6 +40,13 @@ var bundles = []string{
 // find its roots will do.
 func (a *Agent) tlsConfig(scheme string) (*tls.Config, error) {
 	s := a.settings
+	return a.tlsFor(scheme, s.Get(settings.TLSCA), s.Get(settings.TLSCert), s.Get(settings.TLSKey))
+}
+
+// tlsFor is tlsConfig with files of a channel's own, read anew each time: what
+// replaces them takes effect with the next connection.
+func (a *Agent) tlsFor(scheme, ca, cert, key string) (*tls.Config, error) {
+	s := a.settings
 	c := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		InsecureSkipVerify: s.Bool(settings.TLSInsecure),
@@ -42,14 +54,12 @@ func (a *Agent) tlsConfig(scheme string) (*tls.Config, error) {
 	if s.Get(settings.TLSMinVersion) == "1.3" {
 		c.MinVersion = tls.VersionTLS13
 	}
-	ca := s.Get(settings.TLSCA)
 	if !c.InsecureSkipVerify && (ca != "" || scheme == "https") {
 		var err error
 		if c.RootCAs, err = a.roots(ca); err != nil {
 			return nil, err
 		}
 	}
-	cert, key := s.Get(settings.TLSCert), s.Get(settings.TLSKey)
 	switch {
 	case cert == "" && key == "":
 		return c, nil
@@ -59,6 +69,9 @@ func (a *Agent) tlsConfig(scheme string) (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
 		return nil, fmt.Errorf("client certificate %s: %w", cert, err)
+	}
+	if now, known := a.wall.Now(); known && pair.Leaf != nil && now.After(pair.Leaf.NotAfter.Add(-certificateWarning)) {
+		a.log.Warn("the client certificate ends soon, or has ended", "file", cert, "end", pair.Leaf.NotAfter)
 	}
 	c.Certificates = []tls.Certificate{pair}
 	return c, nil

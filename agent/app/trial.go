@@ -50,6 +50,12 @@ func (a *Agent) startAftermath() {
 		m.work[reload] = c.Reload
 	}
 	m.work[tr181.ResetInterface] = func(ctx context.Context, keys []string) error { return a.model.ResetInterfaces(ctx, keys) }
+	m.work[tr181.FetchProvider] = func(context.Context, []string) error {
+		if a.provider != nil {
+			a.provider.FetchProvider()
+		}
+		return nil
+	}
 	m.load()
 	if m.onTrial() {
 		poke(a.way.trial)

@@ -25,13 +25,13 @@ const (
 
 // A Request is one call.
 type Request struct {
-	Call         string           `json:"call"` // get names set add delete attributes notify watch status log inform reload
+	Call         string           `json:"call"` // get names set add delete attributes notify watch status log inform reload provider
 	Paths        []string         `json:"paths,omitempty"`
 	Next         bool             `json:"next,omitempty"` // names: the next level only
 	Set          []api.Assignment `json:"set,omitempty"`
 	DryRun       bool             `json:"dryRun,omitempty"`
 	Notification *int             `json:"notification,omitempty"`
-	Event        string           `json:"event,omitempty"`
+	Event        string           `json:"event,omitempty"`    // inform; provider: fetch, reset, reload
 	Sessions     int              `json:"sessions,omitempty"` // log: how many; 0: all that are remembered
 }
 
@@ -52,6 +52,7 @@ type End struct {
 	Deferred bool     `json:"deferred,omitempty"` // set: in effect once services were reloaded
 	Path     string   `json:"path,omitempty"`     // add: of the new instance
 	Changed  []string `json:"changed,omitempty"`  // reload: the settings that changed
+	Fetched  bool     `json:"fetched,omitempty"`  // provider: what was fetched is new
 }
 
 // parse reads a request. One that says something that is not understood is

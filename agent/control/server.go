@@ -191,6 +191,8 @@ func (s *Server) call(ctx context.Context, c api.Caller, req Request, out *answe
 		err = s.API.SetNotification(ctx, c, req.Paths, *req.Notification)
 	case "inform":
 		err = s.API.Inform(ctx, c, req.Event)
+	case "provider":
+		end.Fetched, err = s.API.ProviderCall(ctx, c, req.Event)
 	case "reload":
 		end.Changed, err = s.API.ReloadConfig(ctx, c)
 	default:

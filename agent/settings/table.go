@@ -74,6 +74,27 @@ const (
 	APIAllow                    = "api.allow"
 	DBusAddress                 = "dbus.address"
 	MetricsListen               = "metrics.listen"
+	RUEEnable                   = "rue.enable"
+	RUEDomain                   = "rue.domain"
+	RUEUsername                 = "rue.username"
+	RUEPassword                 = "rue.password"
+	RUEForm                     = "rue.form"
+	RUEService                  = "rue.service"
+	RUEPath                     = "rue.path"
+	RUEPort                     = "rue.port"
+	RUERegistry                 = "rue.registry"
+	RUEProvider                 = "rue.provider"
+	RUEAPIKey                   = "rue.api_key"
+	RUEURL                      = "rue.url"
+	RUETokenFile                = "rue.token_file"
+	RUEBasic                    = "rue.basic"
+	RUEDomainOnly               = "rue.domain_certificate"
+	RUEFactory                  = "rue.factory"
+	RUEAgent                    = "rue.configure_agent"
+	RUECA                       = "rue.ca"
+	RUECert                     = "rue.cert"
+	RUEKey                      = "rue.key"
+	TransportRules              = "transport.rule"
 )
 
 // setting is one line of the table.
@@ -168,6 +189,28 @@ var table = [...]setting{
 	{name: APIAllow, option: "api.allow", kind: rules, max: 8192, local: true},
 	{name: DBusAddress, option: "dbus.address", kind: text, max: 1024, local: true},
 	{name: MetricsListen, option: "metrics.listen", kind: localAddr, max: 100, local: true},
+
+	{name: RUEEnable, option: "rue.enable", def: "false", kind: boolean, local: true},
+	{name: RUEDomain, option: "rue.domain", kind: text, max: 253, local: true},
+	{name: RUEUsername, option: "rue.username", kind: text, max: 256, local: true},
+	{name: RUEPassword, option: "rue.password", kind: text, max: 256, secret: true, local: true},
+	{name: RUEForm, option: "rue.form", def: "merged", kind: choice, enum: []string{"merged", "rfc9248", "device"}, local: true},
+	{name: RUEService, option: "rue.service", def: "rueconfig", kind: text, max: 63, local: true},
+	{name: RUEPath, option: "rue.path", def: "/v1", kind: urlPath, max: 256, local: true},
+	{name: RUEPort, option: "rue.port", def: "443", kind: number, min: 1, max: 65535, local: true},
+	{name: RUERegistry, option: "rue.registry", kind: text, max: 253, local: true},
+	{name: RUEProvider, option: "rue.provider", kind: text, max: 256, local: true},
+	{name: RUEAPIKey, option: "rue.api_key", kind: text, max: 256, secret: true, local: true},
+	{name: RUEURL, option: "rue.url", kind: text, max: 2048, local: true},
+	{name: RUETokenFile, option: "rue.token_file", kind: filePath, local: true},
+	{name: RUEBasic, option: "rue.basic", def: "false", kind: boolean, local: true},
+	{name: RUEDomainOnly, option: "rue.domain_certificate", def: "false", kind: boolean, local: true},
+	{name: RUEFactory, option: "rue.factory", kind: filePath, local: true},
+	{name: RUEAgent, option: "rue.configure_agent", def: "false", kind: boolean, local: true},
+	{name: RUECA, option: "rue.ca", kind: filePath, local: true},
+	{name: RUECert, option: "rue.cert", kind: filePath, local: true},
+	{name: RUEKey, option: "rue.key", kind: filePath, local: true},
+	{name: TransportRules, option: "transport.rule", kind: list, max: 4096, local: true},
 }
 
 // without lists what icwmpd's users have in their files and, without effect

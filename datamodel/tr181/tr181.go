@@ -45,6 +45,8 @@ const (
 	ReachChanged datamodel.Topic = 0x101
 	// TestsChanged says that a test of Device.IP.Diagnostics. has another state.
 	TestsChanged datamodel.Topic = 0x102
+	// ProviderChanged says that the provider's configuration is another one.
+	ProviderChanged datamodel.Topic = 0x103
 )
 
 // An Agent is the part of the data model that is the agent's own state. A nil
@@ -58,6 +60,8 @@ type Agent struct {
 	NAT NAT
 	// XMPP keeps it in reach of XMPP connection requests (Annex K).
 	XMPP XMPP
+	// Provider has a configuration for the subscriber.
+	Provider Provider
 	// Lightweight says that the agent sends lightweight notifications (Annex M).
 	Lightweight bool
 	// Transfers is what the queue of transfers knows; nil: there is none.
@@ -184,6 +188,7 @@ func New(p platform.Platform, a Agent) *Model {
 	add(a.Settings != nil, m.managementServer)
 	add(a.Settings != nil && a.Keep != nil, m.informParameter)
 	add(a.Settings != nil && a.NAT != nil, m.managementServerSTUN)
+	add(a.Provider != nil, m.provider, m.providerKey)
 	add(a.Settings != nil && a.Lightweight, m.managementServerLightweight)
 	if a.Settings != nil && a.Keep != nil && a.XMPP != nil {
 		add(true, m.xmpp, m.xmppConnection, m.xmppServer, m.managementServerXMPP)

@@ -1,0 +1,199 @@
+//go:build !no_rue
+
+package app_test
+
+import (
+	"context"
+	"crypto/tls"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/agent/app"
+	"gatehouse/lab/acs"
+	"gatehouse/lab/dns"
+	"gatehouse/lab/pki"
+	"gatehouse/lab/provider"
+)
+
+const (
+	providerIP   = "198.51.100.60"
+	providerHost = "server.p.example.net"
+	rueModel     = "Device.X_GATEHOUSE_Provider."
+)
+
+// A providerHouse is a house with no word of an ACS in its configuration, and a
+// provider that has one.
+type providerHouse struct {
+	*house
+	provider *provider.Server
+	dns      *dns.Server
+	dir      string
+}
+
+func providerStory(t *testing.T, more string, f func(t *testing.T, h *providerHouse)) {
+	t.Helper()
+	conf := `config acs 'acs'
+	option allow_http '1'
+	option periodic_inform_enable '0'
+config rue 'rue'
+	option enable '1'
+	option domain 'p.example.net'
+	option username 'zoe'
+	option password 'subscriber'
+	option configure_agent '1'
+` + more
+	story(t, acs.Options{}, conf, func(t *testing.T, below *house) {
+		h := &providerHouse{house: below, dir: filepath.Dir(below.conf)}
+		var err error
+		if h.dns, err = dns.New("_rueconfig._tcp.p.example.net 300 SRV 0 0 443 "+providerHost, providerHost+" 300 A "+providerIP); err != nil {
+			t.Fatal(err)
+		}
+		h.provider = provider.New(provider.Options{}, map[string]any{"version": 1, "lifetime": 86400, "provider-domain": "p.example.net"})
+		h.says(map[string]any{"display-name": "Zoë", "cwmp": map[string]any{"acs-url": acsURL, "username": "cpe", "password": "secret"}})
+		ca, err := pki.New("provider root")
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(h.dir, "ca.pem"), string(ca.PEM()))
+		write(t, filepath.Join(h.dir, "resolv.conf"), "nameserver 198.51.100.53\n")
+		write(t, h.conf, conf+"\toption ca '"+filepath.Join(h.dir, "ca.pem")+"'\n")
+		stop := h.serve(ca)
+		defer func() {
+			if h.stop != nil {
+				h.end()
+			}
+			stop()
+			h.dns.Wait()
+		}()
+		h.edit = func(c *app.Config) {
+			dial := c.Dial
+			c.ResolvConf = filepath.Join(h.dir, "resolv.conf")
+			c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if strings.HasSuffix(addr, ":53") {
+					return h.dns.Dial(ctx, network, addr)
+				}
+				return dial(ctx, network, addr)
+			}
+		}
+		f(t, h)
+	})
+}
+
+func (h *providerHouse) says(own map[string]any) {
+	h.provider.Subscribe("zoe", provider.Subscriber{Password: "subscriber", Settings: own})
+}
+
+func (h *providerHouse) serve(ca *pki.CA) (stop func()) {
+	h.t.Helper()
+	config, err := ca.Config("", providerHost)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	config.NextProtos = []string{"http/1.1"}
+	l, err := h.net.Listen("tcp", providerIP+":443")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	s := &http.Server{Handler: h.provider, ErrorLog: log.New(h.log, "", 0)}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.Serve(tls.NewListener(l, config)) }()
+	return func() { _ = s.Close(); <-done }
+}
+
+// get reads one parameter at the agent's own door.
+func (h *providerHouse) value(path string) string {
+	h.t.Helper()
+	for v, err := range h.agent.API().Get(h.t.Context(), root, []string{path}) {
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		return v.Value
+	}
+	return ""
+}
+
+// A router that knows a provider's domain and a subscriber's name finds its
+// ACS by itself; another ACS in the document means BOOTSTRAP there; and without
+// the provider the copy on disk serves.
+func TestProviderNamesACS(t *testing.T) {
+	providerStory(t, "", func(t *testing.T, h *providerHouse) {
+		other := h.server(otherIP+":80", acs.Options{})
+		defer other.Close()
+		h.start()
+		if s := h.session(1); !strings.Contains(events(s), "0 BOOTSTRAP") {
+			t.Errorf("the first session has %s", events(s))
+		}
+		if got := h.value(rueModel + "Status"); got != "Enabled" {
+			t.Errorf("status %s", got)
+		}
+
+		h.says(map[string]any{"cwmp": map[string]any{"acs-url": "http://other.example.net/cwmp"}})
+		if changed, err := h.agent.API().ProviderCall(t.Context(), root, "fetch"); err != nil || !changed {
+			t.Fatalf("fetch: %v, %v", changed, err)
+		}
+		if s := h.sessionAt(other, 1); !strings.Contains(events(s), "0 BOOTSTRAP") {
+			t.Errorf("the other ACS gets %s", events(s))
+		}
+
+		h.provider.Break(provider.Fault{Name: "status", Arg: "503", All: true})
+		h.boot()
+		if s := h.sessionAt(other, 2); !strings.Contains(events(s), "1 BOOT") || strings.Contains(events(s), "BOOTSTRAP") {
+			t.Errorf("after a boot without the provider: %s", events(s))
+		}
+		if got := h.value(rueModel + "Source"); got != "disk" {
+			t.Errorf("source %s", got)
+		}
+		st, err := h.agent.API().Status(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(24 * time.Hour)
+		if now, err := h.agent.API().Status(root); err != nil || now.FlashWrites != st.FlashWrites {
+			t.Errorf("%d flash writes on a day without the provider (%v)", now.FlashWrites-st.FlashWrites, err)
+		}
+	})
+}
+
+// Without the switch the document says nothing to the agent itself.
+func TestProviderMayNotConfigureAgent(t *testing.T) {
+	providerStory(t, "", func(t *testing.T, h *providerHouse) {
+		text, err := os.ReadFile(h.conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conf := strings.Replace(string(text), "option configure_agent '1'", "option configure_agent '0'", 1)
+		write(t, h.conf, conf)
+		h.start()
+		h.none(0, time.Minute)
+		if got := h.value("Device.ManagementServer.URL"); got != "" {
+			t.Errorf("URL %s", got)
+		}
+		if got := h.value(rueModel + "Key.1.Name"); got == "" {
+			t.Error("the document does not show")
+		}
+	})
+}
+
+// The document can give the XMPP connection by which the ACS reaches us.
+func TestProviderXMPP(t *testing.T) {
+	providerStory(t, "", func(t *testing.T, h *providerHouse) {
+		h.says(map[string]any{"cwmp": map[string]any{"acs-url": acsURL, "xmpp": map[string]any{
+			"domain": "xmpp.example.net", "username": "cpe1", "password": "s3cret", "allowed-jabber-ids": []string{"acs@xmpp.example.net"},
+		}}})
+		h.start()
+		h.session(1)
+		time.Sleep(time.Minute)
+		if got := h.value("Device.ManagementServer.ConnReqXMPPConnection"); got != "Device.XMPP.Connection.1" {
+			t.Errorf("connection %q", got)
+		}
+		if got := h.value("Device.XMPP.Connection.1.Domain"); got != "xmpp.example.net" {
+			t.Errorf("domain %q", got)
+		}
+	})
+}

@@ -1,0 +1,390 @@
+//go:build !no_rue
+
+package app
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/agent/api"
+	"gatehouse/agent/settings"
+	"gatehouse/datamodel"
+	"gatehouse/datamodel/tr181"
+	"gatehouse/internal/endpoint"
+	"gatehouse/rueconfig"
+)
+
+// rue is the provider's configuration in the agent: fetched and kept by
+// rueconfig, shown in the data model, and applied.
+type rue struct {
+	agent *Agent
+	poked chan struct{}
+	live  atomic.Bool // the agent runs: the tree and what listens are there
+
+	mu     sync.Mutex
+	client *rueconfig.Client // nil: switched off, or not configured
+	made   string            // of which settings
+	err    error             // why there is no client
+}
+
+// withRUE adds the provider's configuration to the agent. What is on disk
+// counts from the start, for it may say where the ACS is.
+func (a *Agent) withRUE() tr181.Provider {
+	r := &rue{agent: a, poked: make(chan struct{}, 1)}
+	a.provider = r
+	r.remake()
+	if c, err := r.present(); err == nil {
+		if err := c.Load(); err != nil {
+			a.log.Warn("no use of the copy of the provider's configuration", "err", err)
+		}
+	}
+	a.extras = append(a.extras, extra{
+		task: task{name: "rue", run: r.run}, settings: r.poke, network: r.network, status: r.status,
+	})
+	return r
+}
+
+func (r *rue) poke() {
+	select {
+	case r.poked <- struct{}{}:
+	default:
+	}
+}
+
+var errNoProvider = api.Refuse(api.InvalidArguments, "", "no provider is configured: set enable, domain, username and password in section rue")
+
+// present returns the client.
+func (r *rue) present() (*rueconfig.Client, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.client != nil:
+		return r.client, nil
+	case r.err != nil:
+		return nil, r.err
+	}
+	return nil, errNoProvider
+}
+
+// remake makes a client of the settings as they are, and says whether it is
+// another one.
+func (r *rue) remake() bool {
+	s := r.agent.settings
+	var made strings.Builder
+	for _, name := range []string{
+		settings.RUEEnable, settings.RUEDomain, settings.RUEUsername, settings.RUEPassword, settings.RUEForm, settings.RUEService,
+		settings.RUEPath, settings.RUEPort, settings.RUERegistry, settings.RUEProvider, settings.RUEAPIKey, settings.RUEURL,
+		settings.RUETokenFile, settings.RUEBasic, settings.RUEDomainOnly, settings.RUEFactory, settings.RUEAgent, settings.RUECA,
+		settings.RUECert, settings.RUEKey, settings.TransportRules, settings.ProxyURL, settings.ProxyExcept, settings.Interface,
+	} {
+		made.WriteString(s.Get(name) + "\x00")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if made.String() == r.made {
+		return false
+	}
+	r.made, r.client, r.err = made.String(), nil, nil
+	if !s.Bool(settings.RUEEnable) {
+		return true
+	}
+	cfg, err := r.config()
+	if err == nil {
+		r.client, err = rueconfig.New(cfg)
+	}
+	if r.err = err; err != nil {
+		r.agent.log.Error("the provider's configuration cannot be fetched", "err", err)
+	}
+	return true
+}
+
+// config translates the settings.
+func (r *rue) config() (rueconfig.Config, error) {
+	a, s := r.agent, r.agent.settings
+	rules, err := parseRules(s.List(settings.TransportRules))
+	if err != nil {
+		return rueconfig.Config{}, err
+	}
+	d, err := a.dialer(a.log)
+	if err != nil {
+		return rueconfig.Config{}, err
+	}
+	// A channel of its own: the servers that it blocks are not the ACS's, and
+	// it picks the next one itself.
+	own := &endpoint.Dialer{Resolver: d.Resolver, Base: d.Base, Proxy: d.Proxy, NoProxy: d.NoProxy, Attempts: 1}
+	return rueconfig.Config{
+		Domain: s.Get(settings.RUEDomain), Registry: s.Get(settings.RUERegistry), Provider: s.Get(settings.RUEProvider),
+		Form: rueconfig.Form(s.Get(settings.RUEForm)), Service: s.Get(settings.RUEService), Port: uint16(s.Number(settings.RUEPort)),
+		Path: s.Get(settings.RUEPath), URL: s.Get(settings.RUEURL), Token: r.token,
+		Username: s.Get(settings.RUEUsername), Password: rueconfig.Secret(s.Get(settings.RUEPassword)), Basic: s.Bool(settings.RUEBasic),
+		Instance: a.id.OUI + "-" + a.id.SerialNumber, APIKey: rueconfig.Secret(s.Get(settings.RUEAPIKey)),
+		DomainOnly: s.Bool(settings.RUEDomainOnly),
+		Resolver:   d.Resolver, Dial: own.DialContext, Trust: r.trust, Rules: rules, UserAgent: "Gatehouse/" + a.cfg.Version,
+		Cache: a.state.File("provider", 1), Factory: r.factory, Apply: r.apply,
+		Rand: a.cfg.Rand, Log: a.log.With("component", "rue"),
+	}, nil
+}
+
+// parseRules reads rules as the configuration has them: "MATCH response=2
+// idle=60 keepalive=off", times in seconds; a MATCH of "*" is every request.
+func parseRules(lines []string) (rules endpoint.Rules, err error) {
+	for _, line := range lines {
+		f := strings.Fields(line)
+		if len(f) < 2 {
+			return nil, errors.New("transport rule " + strconv.Quote(line) + ": say what it is for, and what it sets")
+		}
+		rule := endpoint.Rule{Match: f[0]}
+		if rule.Match == "*" {
+			rule.Match = ""
+		}
+		for _, word := range f[1:] {
+			name, v, _ := strings.Cut(word, "=")
+			seconds, bad := strconv.ParseUint(v, 10, 16)
+			switch {
+			case name == "response" && bad == nil && seconds > 0:
+				rule.Response = time.Duration(seconds) * time.Second
+			case name == "idle" && bad == nil && seconds > 0:
+				rule.Idle = time.Duration(seconds) * time.Second
+			case name == "keepalive" && (v == "on" || v == "off"):
+				rule.KeepAlive = v
+			default:
+				return nil, errors.New("transport rule " + strconv.Quote(line) + ": " + strconv.Quote(word) + " is not response=, idle= (seconds) or keepalive=on|off")
+			}
+		}
+		rules = append(rules, rule)
+	}
+	return rules, nil
+}
+
+// trust is made for each conversation, and dropped after it.
+func (r *rue) trust() (t rueconfig.Trust, err error) {
+	a, s := r.agent, r.agent.settings
+	ca := s.Get(settings.RUECA)
+	if ca == "" {
+		ca = s.Get(settings.TLSCA)
+	}
+	if t.TLS, err = a.tlsFor("https", ca, s.Get(settings.RUECert), s.Get(settings.RUEKey)); err != nil {
+		return t, err
+	}
+	if now, known := a.wall.Now(); known {
+		t.Now = now
+	}
+	return t, nil
+}
+
+// maxFile bounds the files of a token and of the factory's copy.
+const maxFile = rueconfig.MaxSize
+
+// token is what somebody else has put into the file for us (S001-19).
+func (r *rue) token() rueconfig.Secret {
+	path := r.agent.settings.Get(settings.RUETokenFile)
+	if path == "" {
+		return ""
+	}
+	text, err := readSome(path, 8<<10)
+	if err != nil {
+		r.agent.log.Warn("there is no token", "err", err)
+		return ""
+	}
+	return rueconfig.Secret(strings.TrimSpace(string(text)))
+}
+
+func (r *rue) factory() []byte {
+	path := r.agent.settings.Get(settings.RUEFactory)
+	if path == "" {
+		return nil
+	}
+	text, err := readSome(path, maxFile)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			r.agent.log.Warn("no factory's copy of the provider's configuration", "err", err)
+		}
+		return nil
+	}
+	return text
+}
+
+// run keeps the present client fresh, and changes it with the settings.
+func (r *rue) run(ctx context.Context) error {
+	r.live.Store(true)
+	for {
+		client, err := r.present()
+		running, stop := context.WithCancel(ctx)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if err == nil {
+				err = client.Run(running)
+			}
+		}()
+		for changed := false; !changed; {
+			select {
+			case <-ctx.Done():
+				stop()
+				<-done
+				return nil
+			case <-r.poked:
+				changed = r.remake()
+			}
+		}
+		stop()
+		<-done
+	}
+}
+
+func (r *rue) network() {
+	if c, err := r.present(); err == nil {
+		c.Network()
+	}
+}
+
+// apply has the document take effect: what it says of the agent itself becomes
+// the provider's layer of settings, where that is allowed.
+func (r *rue) apply(d *rueconfig.Document) {
+	a := r.agent
+	layer := map[string]string{}
+	if a.settings.Bool(settings.RUEAgent) {
+		for _, s := range d.Agent.Settings {
+			layer[s.Name] = string(s.Value)
+		}
+	} else if len(d.Agent.Settings) > 0 {
+		a.log.Info("the provider's configuration has settings of the agent, which configure_agent in section rue does not allow")
+	}
+	changed, err := a.settings.SetLayer(settings.Provider, layer)
+	if err != nil {
+		a.log.Warn("some settings of the provider are no good", "err", err)
+	}
+	if len(changed) > 0 {
+		a.log.Info("the provider has changed settings of the agent", "settings", strings.Join(changed, " "))
+	}
+	if x := d.Agent.XMPP; a.settings.Bool(settings.RUEAgent) && x.Domain != "" && r.live.Load() {
+		if err := r.applyXMPP(x); err != nil {
+			a.log.Warn("the XMPP connection of the provider is not made", "err", err)
+		}
+	}
+	if r.live.Load() {
+		a.hint(tr181.ProviderChanged)
+	}
+}
+
+// applyXMPP makes the connection that the provider wants, under an alias of its
+// own, and points connection requests to it.
+func (r *rue) applyXMPP(x rueconfig.XMPP) error {
+	const row = "Device.XMPP.Connection.[provider]."
+	ctx := context.Background()
+	tx, err := r.agent.tree.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Abort()
+	tx.AutoCreate = true
+	set := func(name, v string) datamodel.Assignment { return datamodel.Assignment{Path: name, Value: v} }
+	as := []datamodel.Assignment{
+		set(row+"Domain", x.Domain), set(row+"Username", x.UserName), set(row+"Password", string(x.Password)),
+		set(row+"Resource", x.Resource), set(row+"UseTLS", "true"), set(row+"Enable", "true"),
+	}
+	if err := tx.Set(ctx, as...); err != nil {
+		return err
+	}
+	if _, err := tx.Commit(ctx); err != nil {
+		return err
+	}
+	// What it is called is known only now.
+	info, err := r.agent.tree.Describe(ctx, row+"Domain")
+	if err != nil {
+		return err
+	}
+	if tx, err = r.agent.tree.Begin(ctx); err != nil {
+		return err
+	}
+	defer tx.Abort()
+	as = []datamodel.Assignment{set("Device.ManagementServer.ConnReqXMPPConnection", strings.TrimSuffix(info.Path, ".Domain"))}
+	if len(x.AllowedJabberIDs) > 0 {
+		as = append(as, set("Device.ManagementServer.ConnReqAllowedJabberIDs", strings.Join(x.AllowedJabberIDs, ",")))
+	}
+	if err := tx.Set(ctx, as...); err != nil {
+		return err
+	}
+	_, err = tx.Commit(ctx)
+	return err
+}
+
+// ProviderState implements tr181.Provider.
+func (r *rue) ProviderState() tr181.ProviderState {
+	c, err := r.present()
+	if err != nil {
+		st := tr181.ProviderState{Status: "Disabled"}
+		if !errors.Is(err, errNoProvider) {
+			st.Status, st.LastError = "Error_Misconfigured", err.Error()
+		}
+		return st
+	}
+	s := c.State()
+	st := tr181.ProviderState{Status: "None", Source: s.Source, From: s.From, Fetched: s.Fetched, Next: s.Next}
+	switch now, _ := r.agent.wall.Now(); {
+	case s.Stale(now):
+		st.Status = "Stale"
+	case s.Document != nil:
+		st.Status = "Enabled"
+	}
+	if s.Err != nil {
+		st.LastError = s.Err.Error()
+	}
+	if s.Document != nil {
+		for _, k := range s.Document.Keys {
+			st.Keys = append(st.Keys, tr181.ProviderKey{Name: k.Name, Value: k.Value, Origin: k.Origin.String(), Known: k.Known})
+		}
+	}
+	return st
+}
+
+// FetchProvider implements tr181.Provider: it begins a fetch and does not wait.
+func (r *rue) FetchProvider() {
+	if c, err := r.present(); err == nil {
+		go func() { _, _ = c.Fetch(context.Background()) }() // it logs its error, and keeps it
+	}
+}
+
+// Provider implements api.Provider.
+func (r *rue) Provider(ctx context.Context, call string) (changed bool, err error) {
+	c, err := r.present()
+	if err != nil {
+		return false, err
+	}
+	switch call {
+	case "fetch":
+		changed, err = c.Fetch(ctx)
+	case "reset":
+		err = c.Reset()
+		r.apply(&rueconfig.Document{})
+	case "reload":
+		err = c.Load()
+	}
+	if err != nil {
+		return false, api.Refuse(api.Failed, "", err.Error())
+	}
+	return changed, nil
+}
+
+func (r *rue) status(st *api.Status) {
+	c, err := r.present()
+	if err != nil {
+		return
+	}
+	h := c.Health()
+	ch := api.Channel{Name: h.Channel, Up: h.Up, LastOK: h.LastOK, LastError: h.LastError, Selected: h.Selected}
+	for _, t := range h.Targets {
+		s := api.Server{Name: t.Name, Address: t.Addr.String()}
+		if until, ok := h.Blocked[t.Addr]; ok {
+			s.BlockedUntil = until
+		}
+		ch.Servers = append(ch.Servers, s)
+	}
+	st.Channels = append(st.Channels, ch)
+}

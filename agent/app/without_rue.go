@@ -1,0 +1,7 @@
+//go:build no_rue
+
+package app
+
+import "gatehouse/datamodel/tr181"
+
+func (a *Agent) withRUE() tr181.Provider { return nil }
