@@ -161,11 +161,7 @@ func (c *Change) Prepare() error {
 
 // render sets text, unless nothing has changed.
 func (f *file) render() error {
-	before, err := parse(f.path, f.pkg.Name, f.src.text, nil)
-	if err != nil {
-		return err
-	}
-	if same(before, f.pkg) {
+	if len(f.diffs()) == 0 {
 		return nil
 	}
 	if text, ok := f.src.render(f.pkg); ok {

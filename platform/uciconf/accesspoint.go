@@ -4,6 +4,7 @@ package uciconf
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -88,9 +89,17 @@ func writeAP(e *edit, p *uci.Package, s *uci.Section, old, r *platform.AccessPoi
 		if s.Get("macfilter") == "deny" {
 			return fmt.Errorf("the list of MAC addresses says who may not join: %w", platform.ErrUnsupported)
 		}
+		for _, mac := range r.AllowedMAC {
+			if _, err := net.ParseMAC(mac); err != nil {
+				return fmt.Errorf("MAC address %q", mac)
+			}
+		}
 		e.list(s, "maclist", old.AllowedMAC, r.AllowedMAC)
 	}
 	if old.Network != r.Network && r.Network != "" {
+		if !uci.ValidName(r.Network) {
+			return fmt.Errorf("interface %q", r.Network)
+		}
 		e.set(s, "network", r.Network)
 	}
 	e.writeWPS(s, old, r)

@@ -53,7 +53,7 @@ func (b *Batch) add(f func(*edit) error) (item int) {
 // are held from here to Commit or Rollback.
 func (b *Batch) Prepare(ctx context.Context) error {
 	b.change = b.conf.o.Dir.Begin()
-	e := &edit{view: view{conf: b.conf, packages: map[string]*uci.Package{}}, ctx: ctx, batch: b, doubtful: map[*uci.Section]bool{}}
+	e := &edit{view: view{conf: b.conf, packages: map[string]*uci.Package{}, editing: true}, ctx: ctx, batch: b, doubtful: map[*uci.Section]bool{}}
 	for i, f := range b.items {
 		e.item, e.err = i, nil
 		err := f(e)
@@ -189,7 +189,7 @@ func (e *edit) open(pkg string) (*uci.Package, error) {
 	}
 	e.packages[pkg] = p
 	for s, name := range names(p) {
-		e.doubtful[s] = !e.conf.isHanded(p)
+		e.doubtful[s] = !e.conf.wasHanded(p, name)
 		if err := p.Rename(s, name); err != nil {
 			return nil, err
 		}

@@ -43,15 +43,17 @@ type Conf struct {
 	o Options
 
 	mu sync.Mutex
-	// handed are the sums of the files that keys of sections without a name
-	// were made from. See view.key.
-	handed map[string]uint64
+	// handed are the keys of sections without a name that were given out, with
+	// the sums of the files that they were made from. See view.key.
+	handed map[handedKey]uint64
 }
+
+type handedKey struct{ pkg, key string }
 
 var _ platform.Config = (*Conf)(nil)
 
 // New returns the configuration under o.Dir. It reads nothing yet.
-func New(o Options) *Conf { return &Conf{o: o, handed: map[string]uint64{}} }
+func New(o Options) *Conf { return &Conf{o: o, handed: map[handedKey]uint64{}} }
 
 // Fill gives a platform its configuration and all tables that are kept here.
 func (c *Conf) Fill(p *platform.Platform) {
@@ -175,17 +177,19 @@ func nameAll(p *uci.Package) error {
 	return nil
 }
 
-// hand remembers of which file keys of sections without a name were made.
-func (c *Conf) hand(p *uci.Package) {
+// hand remembers of which file the key of a section without a name was made.
+func (c *Conf) hand(p *uci.Package, key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.handed[p.Name] = p.Sum
+	c.handed[handedKey{p.Name, key}] = p.Sum
 }
 
-func (c *Conf) isHanded(p *uci.Package) bool {
+// wasHanded says whether the key was made of this very file.
+func (c *Conf) wasHanded(p *uci.Package, key string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.handed[p.Name] == p.Sum
+	sum, ok := c.handed[handedKey{p.Name, key}]
+	return ok && sum == p.Sum
 }
 
 // Begin implements platform.Config.

@@ -24,7 +24,7 @@ func vanilla(t testing.TB) *Conf {
 	if err := os.CopyFS(dir, os.DirFS("testdata/config")); err != nil {
 		t.Fatal(err)
 	}
-	return New(Options{Dir: uci.Dir{Config: dir}, Uplink: func(key string) bool { return key == "wan" }})
+	return New(Options{Dir: uci.Dir{Config: dir, FS: noSync{}}, Uplink: func(key string) bool { return key == "wan" }})
 }
 
 // put writes one file of a router.

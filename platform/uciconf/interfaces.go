@@ -132,10 +132,10 @@ func maskOf(bits int) string {
 }
 
 func writeInterface(e *edit, p *uci.Package, s *uci.Section, old, r *platform.Interface) error {
-	e.flag(s, "disabled", !old.Enabled, !r.Enabled, false)
-	if old.Proto != r.Proto || s.Get("proto") == "" {
+	if old.Proto != r.Proto || len(s.Options) == 0 {
 		e.set(s, "proto", r.Proto)
 	}
+	e.flag(s, "disabled", !old.Enabled, !r.Enabled, false)
 	if old.Device != r.Device {
 		e.set(s, "device", r.Device)
 		e.set(s, "ifname", "")

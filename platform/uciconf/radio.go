@@ -167,7 +167,12 @@ func writeRadio(e *edit, p *uci.Package, s *uci.Section, old, r *platform.Radio)
 	if old.TxPower != r.TxPower {
 		e.writePower(s, r.TxPower)
 	}
-	e.str(s, "country", old.Country, strings.ToUpper(r.Country))
+	if old.Country != r.Country {
+		if n := len(r.Country); n != 0 && n != 2 {
+			return fmt.Errorf("country %q", r.Country)
+		}
+		e.set(s, "country", r.Country)
+	}
 	e.flag(s, "doth", old.DFS, r.DFS, true)
 	e.num(s, "beacon_int", old.BeaconEvery, r.BeaconEvery)
 	for _, i := range p.Sections { // hostapd takes it with each network

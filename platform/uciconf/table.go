@@ -21,6 +21,7 @@ type view struct {
 	conf     *Conf
 	packages map[string]*uci.Package
 	derived  map[*uci.Section]string
+	editing  bool // what is read is for nobody else to see
 }
 
 // get returns a package; one whose file is not there has no sections.
@@ -65,7 +66,9 @@ func (v *view) key(p *uci.Package, s *uci.Section) string {
 		for s, name := range names(p) {
 			v.derived[s] = name
 		}
-		v.conf.hand(p)
+	}
+	if !v.editing {
+		v.conf.hand(p, v.derived[s])
 	}
 	return v.derived[s]
 }

@@ -191,6 +191,8 @@ func TestAccessPointRefusals(t *testing.T) {
 		func(a *ap) { a.WPS, a.WPSMethods = true, nil },
 		func(a *ap) { a.WPSMethods = []string{"USBFlashDrive"} },
 		func(a *ap) { a.SSID = "nowhere" },
+		func(a *ap) { a.AllowedMAC = []string{"02:00:00:00:00:01 02:00:00:00:00:02"} },
+		func(a *ap) { a.Network = "lan guest" },
 		func(a *ap) { a.SSID = "default_radio0" }, // has an access point
 	} {
 		refused(t, c, c.AccessPoints(), "default_radio1", f)
