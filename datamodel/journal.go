@@ -102,18 +102,18 @@ func (t *Tree) clearJournal() error {
 // the last participant first. It is called once, at start, before anything is
 // read. A record that nobody in undo knows is logged and dropped.
 //
-// An undo that fails (the disk has gone read-only) is logged and owed, for a
+// A journal that cannot be read, or an undo that fails (the disk has gone
+// read-only), is logged and owed, for a
 // device that does not start at all is out of everybody's reach: the journal
 // stays, each transaction tries again before it begins, and one that would
 // change what can be undone is refused until then.
-func (t *Tree) Recover(ctx context.Context, undo map[string]func(ctx context.Context, data []byte) error) error {
-	if t.o.Journal == nil {
-		return nil
-	}
+func (t *Tree) Recover(ctx context.Context, undo map[string]func(ctx context.Context, data []byte) error) {
 	t.write <- struct{}{}
 	defer func() { <-t.write }()
 	t.undo = undo
-	return t.undoJournal(ctx)
+	if t.o.Journal != nil {
+		t.undoJournal(ctx)
+	}
 }
 
 // undoOwed tries again what could not be undone. Its caller holds t.write.
@@ -121,31 +121,30 @@ func (t *Tree) undoOwed(ctx context.Context) {
 	if !t.owed || t.undo == nil {
 		return
 	}
-	if err := t.undoJournal(ctx); err != nil {
-		t.o.Log.Error("the journal cannot be read", "err", err)
-	}
+	t.undoJournal(ctx)
 }
 
-func (t *Tree) undoJournal(ctx context.Context) error {
+func (t *Tree) undoJournal(ctx context.Context) {
 	t.owed = false
 	text, err := t.o.Journal.Load()
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {
-		return nil
+		return
 	}
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		t.o.Log.Error("the journal cannot be read", "err", err)
+		t.owed = true
+		return
 	}
 	t.o.Log.Warn("undoing what was left half done")
 	if err := t.undoRecords(ctx, text); err != nil {
 		t.o.Log.Error("what was left half done cannot be undone", "err", err)
 		t.owed = true
-		return nil
+		return
 	}
 	if err := t.clearJournal(); err != nil {
 		t.o.Log.Error("the journal cannot be cleared", "err", err)
 		t.owed = true
 	}
-	return nil
 }
 
 // undoRecords undoes what records has rendered, the last first. What nobody can

@@ -30,17 +30,16 @@ func TestJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := again.Recover(t.Context(), undo); err != nil {
-			t.Fatal(err)
-		}
+		again.Recover(t.Context(), undo)
 	}
 	if !slices.Equal(undone, []string{"how to undo\n\x00"}) {
 		t.Errorf("undone %q", undone)
 	}
 	r.journal.data = []byte("nobody AAAA==\nbatch !\nbatch =\n")
 	undo["batch"] = func(context.Context, []byte) error { return errors.New("no") }
-	if err := again.Recover(t.Context(), undo); err != nil || len(r.journal.data) == 0 {
-		t.Errorf("an undo that fails stops the start (%v), or is forgotten", err)
+	again.Recover(t.Context(), undo)
+	if len(r.journal.data) == 0 {
+		t.Error("an undo that fails is forgotten")
 	}
 }
 
@@ -58,9 +57,7 @@ func TestJournalIsOwed(t *testing.T) {
 		}
 		return disk
 	}}
-	if err := tree.Recover(t.Context(), undo); err != nil {
-		t.Fatalf("the agent does not start: %v", err)
-	}
+	tree.Recover(t.Context(), undo)
 	if err := set(t, tree, "Device.Box.Name", "x"); !errors.Is(err, errOwed) || string(r.journal.data) != "batch aG93=\n" {
 		t.Errorf("%v; the journal holds %q", err, r.journal.data)
 	}
@@ -166,15 +163,13 @@ func TestCommitting(t *testing.T) {
 		t.Fatal(err)
 	}
 	var undone []string
-	if err := tree.Recover(t.Context(), map[string]func(context.Context, []byte) error{
+	tree.Recover(t.Context(), map[string]func(context.Context, []byte) error{
 		"batch": func(_ context.Context, data []byte) error { undone = append(undone, "batch"); return nil },
 		"rules": func(ctx context.Context, data []byte) error {
 			undone = append(undone, "rules")
 			return r.rules.Recover(ctx, data)
 		},
-	}); err != nil {
-		t.Fatal(err)
-	}
+	})
 	add(t, tree, "Device.Rule.") // a file of ours: nothing to reload, and not the way out
 	if c := heard[0]; len(c.After) > 0 || len(c.Undo) == 0 || c.Uplink {
 		t.Errorf("a row of ours: %+v", c)

@@ -150,6 +150,10 @@ func (t *Tree) Sync() error {
 		a.mu.Unlock()
 		return nil
 	}
+	if t.unread != nil {
+		a.mu.Unlock()
+		return t.unread // what is there must not be lost to what we made up
+	}
 	text := a.text()
 	a.dirty = false
 	a.mu.Unlock()

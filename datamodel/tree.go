@@ -39,6 +39,7 @@ type Tree struct {
 	schema  atomic.Pointer[node]
 	adding  sync.Mutex
 	numbers *numbers
+	unread  error         // why the numbers given so far are not known
 	write   chan struct{} // capacity 1: held for a whole transaction
 
 	// Of the journal; they belong to who holds write.
@@ -46,15 +47,17 @@ type Tree struct {
 	owed bool // it holds what could not be undone
 }
 
-// New returns an empty tree. It reads the numbers given so far, and fails when
-// they cannot be read; damaged lines are logged and left out.
+// New returns an empty tree. It reads the numbers given so far; damaged lines are
+// logged and left out. When they cannot be read at all the tree is returned with
+// the error: it numbers its rows anew, and what needs a number on disk is refused.
 func New(o Options) (*Tree, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	t := &Tree{o: o, numbers: newNumbers(), write: make(chan struct{}, 1)}
 	t.schema.Store(&node{name: "Device", path: Root})
-	return t, t.loadNumbers()
+	t.unread = t.loadNumbers()
+	return t, t.unread
 }
 
 // Add puts objects into the tree, all or none, in any order, and returns what

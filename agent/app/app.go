@@ -161,9 +161,12 @@ func runOnce(ctx context.Context, cfg Config) (again bool, err error) {
 	defer func() { err = errors.Join(err, unlock()) }()
 	a.startHealth(ctx)
 	if err := a.start(ctx); err != nil {
-		// What is wrong with the configuration or the device is no sign of a
-		// program that crashes.
-		return false, errors.Join(err, a.health.end())
+		// A start that fails is a bad end, but for what the administrator has to
+		// correct: safe mode would not help, and would be there when it is.
+		if config := (errConfig{}); errors.As(err, &config) {
+			err = errors.Join(err, a.health.end())
+		}
+		return false, err
 	}
 	tasks := a.tasks()
 	if cfg.Ready != nil {
@@ -186,15 +189,18 @@ func runOnce(ctx context.Context, cfg Config) (again bool, err error) {
 func (a *Agent) open() (unlock func() error, err error) {
 	a.state, err = store.Open(a.cfg.State, store.Options{FS: a.cfg.StateFS, Log: a.log.With("component", "store")})
 	if err != nil {
-		return nil, err
+		a.log.Error("starting without what was kept: nothing survives a restart", "err", err)
 	}
 	a.run, err = store.Open(a.cfg.Run, store.Options{FS: a.cfg.RunFS, Log: a.log.With("component", "store")})
 	if err != nil {
 		return nil, err
 	}
 	unlockState, err := a.state.Lock()
-	if err != nil {
+	if errors.Is(err, store.ErrLocked) {
 		return nil, fmt.Errorf("state in %s: %w", a.cfg.State, err)
+	}
+	if err != nil { // there is no such folder; the other lock holds off a second agent as well
+		unlockState = func() error { return nil }
 	}
 	unlockRun, err := a.run.Lock()
 	if err != nil {
@@ -216,7 +222,7 @@ func (a *Agent) start(ctx context.Context) error {
 		Log: a.log.With("component", "settings"),
 	})
 	if err != nil {
-		return err
+		return errConfig{err}
 	}
 	a.logLevel()
 	if err := a.settings.Generate(); err != nil {
@@ -300,7 +306,7 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 		Committing: a.after.committing,
 	})
 	if err != nil {
-		return err
+		a.log.Error("starting without the instance numbers given so far: rows may have others, and none can be added", "err", err)
 	}
 	a.after.undo = a.tree.Undo
 	// Safe mode leaves objects out, but not what a crash left half done in them.
@@ -309,9 +315,7 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 		undo = maps.Clone(tr181.New(a.cfg.Platform, ours).Undo())
 	}
 	undo[settings.UndoName] = a.settings.Recover
-	if err := a.tree.Recover(ctx, undo); err != nil {
-		return err
-	}
+	a.tree.Recover(ctx, undo)
 	_, err = a.tree.Add(a.model.Objects()...)
 	return err
 }

@@ -47,8 +47,8 @@ func (a *Agent) identify(ctx context.Context) (platform.ID, error) {
 		missing = append(missing, "serial_number")
 	}
 	if len(missing) > 0 {
-		return id, fmt.Errorf("nothing tells the device's %s: set the options in section cpe of %s",
-			strings.Join(missing, " and "), a.cfg.ConfigFile)
+		return id, errConfig{fmt.Errorf("nothing tells the device's %s: set the options in section cpe of %s",
+			strings.Join(missing, " and "), a.cfg.ConfigFile)}
 	}
 	if id.Manufacturer == "" {
 		id.Manufacturer = "unknown"
@@ -67,6 +67,9 @@ func (a *Agent) describe(st *api.Status) {
 	}
 	st.SafeMode = a.safe
 	st.TakenBack = a.after.told()
+	if err := a.state.Unread(); err != nil {
+		st.StoreError = strings.TrimSpace(st.StoreError + " " + sentence(err.Error()))
+	}
 	st.ConnectionRequestURL = a.reach.ConnectionRequestURL()
 	a.transports(st)
 	a.fill(st)

@@ -106,6 +106,11 @@ func (a *Agent) start(ctx context.Context) {
 		a.d.schedules[i].step(a.now, a.wall, a.known)
 	}
 	a.set = a.cfg.Settings()
+	if a.flash.unread && a.d.bootstrap == "" {
+		// There is a file, so there was a first contact. A second BOOTSTRAP would
+		// have the ACS provision the device anew.
+		a.d.contacted = a.set.URL
+	}
 	if left := a.r.notBefore.Sub(a.wall); left > 0 && a.r.busy == a.set.URL {
 		a.notBefore = a.now.Add(min(left, maxRetryAfter))
 	}
@@ -187,6 +192,9 @@ func (a *Agent) talks() bool { return a.set.EnableCWMP && a.set.URL != "" }
 // handle applies a message. Who asked for a promise that cannot be kept on
 // disk is told so, and nothing of it remains.
 func (a *Agent) handle(c call) {
+	if c.ack != nil && promises(c.m) {
+		_ = a.reread(true) // else the promise is refused below
+	}
 	before, hurry, urgent := a.d.clone(), a.hurry, a.urgent
 	err := c.m.apply(a)
 	if err == nil && c.ack != nil && promises(c.m) && !bytes.Equal(a.d.encode(a.cfg.BootID), before.encode(a.cfg.BootID)) {
@@ -208,7 +216,10 @@ func (a *Agent) handle(c call) {
 // that is full or read-only is tried again every minute: nothing is lost as
 // long as the process lives. now: do not wait for that minute.
 func (a *Agent) save(now bool) error {
-	err := a.flash.save(a.d.encode(a.cfg.BootID), a.now, now)
+	err := a.reread(false)
+	if err == nil {
+		err = a.flash.save(a.d.encode(a.cfg.BootID), a.now, now)
+	}
 	err2 := a.run.save(a.encodeRun(), a.now, now)
 	if err := cmp.Or(err, err2); err != nil {
 		if a.status.StoreError == "" {

@@ -158,13 +158,16 @@ func (a *Agent) encodeRun() []byte {
 func (a *Agent) load() (booted bool) {
 	booted = a.loadRun()
 	gone := booted || a.r.leaves >= maxLeaves
-	text := a.flash.load(a)
+	a.parseFlash(a.flash.load(a), gone)
+	return booted
+}
+
+func (a *Agent) parseFlash(text []byte, booted bool) {
 	for line := range strings.Lines(string(text)) {
-		if err := a.d.parse(strings.TrimSuffix(line, "\n"), a.cfg.BootID, gone); err != nil {
+		if err := a.d.parse(strings.TrimSuffix(line, "\n"), a.cfg.BootID, booted); err != nil {
 			a.log.Warn("a line of the event file is left out", "line", line, "err", err)
 		}
 	}
-	return booted
 }
 
 // maxLeaves is how often a restart is tried when the boot id does not change
@@ -299,6 +302,7 @@ func fields(line string) ([]string, error) {
 // A saver writes a file when its text is another one than what lies there.
 type saver struct {
 	b      Backing
+	unread bool // what lies there could not be read yet
 	last   []byte
 	unsure bool      // a Save failed: nobody knows what lies there
 	again  time.Time // when to try again; zero: nothing is left to save
@@ -309,11 +313,38 @@ func (s *saver) load(a *Agent) []byte {
 		return nil
 	}
 	text, err := s.b.Load()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if s.unread = err != nil && !errors.Is(err, fs.ErrNotExist); s.unread {
 		a.log.Error("the state cannot be read, starting without it", "err", err)
 	}
 	s.last = text
 	return text
+}
+
+var errUnread = errors.New("the undelivered events could not be read, and are not written over")
+
+// reread tries again to read the flash, once a minute or now, for it is not
+// written over before that: what lies there joins what has come since.
+func (a *Agent) reread(now bool) error {
+	s := &a.flash
+	if !s.unread {
+		return nil
+	}
+	if !now && a.now.Before(s.again) {
+		return errUnread
+	}
+	text, err := s.b.Load()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.unsure, s.again = true, a.now.Add(time.Minute)
+		return fmt.Errorf("%w: %w", errUnread, err)
+	}
+	a.log.Warn("the undelivered events can be read again")
+	s.unread, s.last, s.unsure, s.again = false, text, false, time.Time{}
+	contacted, bootstrap := a.d.contacted, a.d.bootstrap
+	a.parseFlash(text, false)
+	if contacted != "" || bootstrap != "" {
+		a.d.contacted, a.d.bootstrap = contacted, bootstrap
+	}
+	return nil
 }
 
 // save brings text to disk. After a failure it waits a minute before it

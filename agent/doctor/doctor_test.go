@@ -95,6 +95,10 @@ func TestState(t *testing.T) {
 			w.Fatal(err)
 		}
 		w.want(w.see(), "state warning: told.damaged was set aside")
+		if err := os.Symlink("events", filepath.Join(dir, "events")); err != nil {
+			w.Fatal(err)
+		}
+		w.want(w.see(), "state wrong: events cannot be read")
 		if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
 			w.Fatal(err)
 		}

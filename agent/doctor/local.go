@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -158,7 +159,7 @@ func (p *patient) warned(f Finding) Finding {
 // lowSpace is how much room the state needs to be replaced safely, in bytes.
 const lowSpace = 256 << 10
 
-// state looks at the folder of the state files, without opening any.
+// state looks at the folder of the state files, and whether they can be read.
 func (p *patient) state(context.Context) Finding {
 	entries, err := os.ReadDir(p.State)
 	switch {
@@ -167,7 +168,7 @@ func (p *patient) state(context.Context) Finding {
 	case errors.Is(err, fs.ErrPermission):
 		return Finding{Verdict: Note, Found: p.State + " is not for you to read", Advice: "try as root"}
 	case err != nil:
-		return wrong("the state cannot be read: "+err.Error(), "without it the agent does not start: check the flash")
+		return wrong("the state cannot be read: "+err.Error(), "the agent starts without it, and keeps nothing: check the flash")
 	}
 	var stat unix.Statfs_t
 	if err := unix.Access(p.State, unix.W_OK); errors.Is(err, unix.EROFS) {
@@ -178,6 +179,9 @@ func (p *patient) state(context.Context) Finding {
 	}
 	f := ok(fmt.Sprintf("%d files in %s", len(entries), p.State))
 	for _, e := range entries {
+		if _, err := os.ReadFile(filepath.Join(p.State, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) && !e.IsDir() {
+			return wrong(e.Name()+" cannot be read: "+err.Error(), "the agent does without it, leaves it alone, and refuses what needs it: check the flash")
+		}
 		if strings.Contains(e.Name(), ".damaged") {
 			f.Verdict, f.Advice = Warning, "nothing needs to be done; if it happens again, the flash is dying"
 			f.Details = append(f.Details, e.Name()+" was set aside, because its content was damaged")
@@ -204,7 +208,7 @@ func (p *patient) agent(ctx context.Context) Finding {
 	case st.SafeMode:
 		return wrong("it is in safe mode, because it ended badly three times within ten minutes of its start", "look for the reason in the log (logread, journalctl) and report it; a good session ends safe mode")
 	case st.StoreError != "":
-		return wrong("its state cannot be saved: "+st.StoreError, "check the flash")
+		return wrong("its state cannot be kept: "+st.StoreError, "check the flash")
 	case st.State == "disabled":
 		f.Verdict, f.Advice = Warning, "set option enable '1' in section cpe, or Device.ManagementServer.EnableCWMP"
 	case st.LastError != "":

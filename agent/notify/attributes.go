@@ -94,7 +94,7 @@ func loadAttributes(b datamodel.Backing, log *slog.Logger) (attributes, error) {
 	}
 	text, err := b.Load()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("attributes: %w", err)
+		return a, fmt.Errorf("attributes: %w", err)
 	}
 	for line := range strings.Lines(string(text)) {
 		f := strings.Fields(line)
@@ -176,6 +176,9 @@ func (n *Notifier) params(ctx context.Context, path string) iter.Seq2[param, err
 // change a forced notification is accepted and ignored.
 func (n *Notifier) SetAttributes(ctx context.Context, changes []Change) error {
 	return n.do(ctx, func(ctx context.Context) error {
+		if err := n.heal(); err != nil {
+			return err
+		}
 		attrs := n.snapshot()
 		touched := map[string]attribute{}
 		for _, c := range changes {
@@ -197,6 +200,21 @@ func (n *Notifier) SetAttributes(ctx context.Context, changes []Change) error {
 		}
 		return nil
 	})
+}
+
+// heal tries again to read attributes that could not be read at the start.
+func (n *Notifier) heal() error {
+	if !n.attrsLost {
+		return nil
+	}
+	attrs, err := loadAttributes(n.cfg.Attributes, n.log)
+	if err != nil {
+		return err
+	}
+	n.attrsLost = false
+	n.attrs.Store(&attrs)
+	n.rebuild()
+	return nil
 }
 
 // change applies one change to attrs and notes what it has touched.

@@ -95,13 +95,14 @@ type Notifier struct {
 	done  chan struct{}
 	attrs atomic.Pointer[attributes]
 
-	watches []watch
-	told    *told
-	report  *Report           // handed out by Collect, and its fate not known yet
-	seen    map[string]uint64 // what core was asked to report
-	asked   bool              // core holds a VALUE CHANGE of ours
-	light   light
-	counts  counts
+	attrsLost bool // the attributes could not be read, and are not written over
+	watches   []watch
+	told      *told
+	report    *Report           // handed out by Collect, and its fate not known yet
+	seen      map[string]uint64 // what core was asked to report
+	asked     bool              // core holds a VALUE CHANGE of ours
+	light     light
+	counts    counts
 
 	debounceAt time.Time
 	pollAt     time.Time
@@ -139,8 +140,9 @@ func New(c Config) (*Notifier, error) {
 	}
 	attrs, err := loadAttributes(c.Attributes, c.Log)
 	if err != nil {
-		return nil, err
+		c.Log.Error("starting without notification attributes", "err", err)
 	}
+	n.attrsLost = err != nil
 	n.attrs.Store(&attrs)
 	n.told, err = loadTold(c.Run, c.Told, c.Log)
 	return n, err
@@ -248,6 +250,7 @@ func (n *Notifier) Reset(ctx context.Context) error {
 			return err
 		}
 		n.attrs.Store(&empty)
+		n.attrsLost = false
 		clear(n.told.hashes)
 		clear(n.seen)
 		n.report = nil

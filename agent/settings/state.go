@@ -57,17 +57,18 @@ func (st state) render() []byte {
 
 // loadState reads the state file. What it cannot use it logs and leaves out.
 func (s *Settings) loadState() error {
-	s.state = newState()
 	if s.o.State == nil {
+		s.state = newState()
 		return nil
 	}
 	body, err := s.o.State.Load()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if s.state.written == nil {
+			s.state = newState()
+		}
 		return err
 	}
+	s.state = newState()
 	for r, err := range store.Lines(body) {
 		if err != nil {
 			s.log.Error("settings: bad record in the state file", "error", err)
@@ -100,6 +101,24 @@ func (s *Settings) loadRecord(r []string) {
 	} else {
 		s.state.generated[r[1]] = v
 	}
+}
+
+// heal tries again to read a state that could not be read.
+func (s *Settings) heal() error {
+	s.mu.Lock()
+	if s.unread == nil {
+		s.mu.Unlock()
+		return nil
+	}
+	var changed []string
+	if s.unread = s.loadState(); s.unread == nil {
+		s.log.Warn("what was written before can be read again")
+		changed = s.resolve()
+	}
+	err := s.unread
+	s.mu.Unlock()
+	s.tell(changed)
+	return err
 }
 
 // save puts a state on disk and makes it the one in use. The caller holds s.mu.
@@ -165,6 +184,9 @@ func (s *Settings) Put(values map[string]string) error {
 		}
 		good[name] = v
 	}
+	if err := s.heal(); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	next := s.state.clone()
 	s.write(next, good)
@@ -215,7 +237,7 @@ func (s *Settings) Reset(ctx context.Context) error {
 			return err
 		}
 	}
-	s.state = newState()
+	s.state, s.unread = newState(), nil
 	changed := s.resolve()
 	s.mu.Unlock()
 	s.tell(changed)

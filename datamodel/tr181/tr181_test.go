@@ -155,9 +155,7 @@ func (h *house) start() {
 	if _, err := h.tree.Add(h.model.Objects()...); err != nil {
 		h.Fatal(err)
 	}
-	if err := h.tree.Recover(h.Context(), h.model.Undo()); err != nil {
-		h.Fatal(err)
-	}
+	h.tree.Recover(h.Context(), h.model.Undo())
 }
 
 func (h *house) file(name string) *file {

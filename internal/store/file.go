@@ -32,7 +32,8 @@ type File struct {
 	writes  atomic.Uint64
 
 	mu     sync.Mutex
-	synced bool // this process knows that the visible content is on disk
+	synced bool  // this process knows that the visible content is on disk
+	unread error // why Load could not read what is there
 }
 
 // foreignError says why a file on disk is not content of ours, and under which
@@ -53,12 +54,18 @@ func (f *File) Writes() uint64 { return f.writes.Load() }
 // Load returns the body of the file without its header line; fs.ErrNotExist
 // when there is none. A file of a newer version is set aside as <name>.v<N>, a
 // damaged one as <name>.damaged, with a warning, and then there is none. Other
-// errors are those of reading.
+// errors are those of reading: from then on the file is left alone, by Save as
+// well, until a Load has succeeded or it is removed, for who starts without it
+// would put less in its place.
 func (f *File) Load() ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	raw, err := f.read()
+	f.unread = nil
 	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			f.unread = err
+		}
 		return nil, fmt.Errorf("state file %s: %w", f.path(), err)
 	}
 	body, err := f.parse(raw)
@@ -91,6 +98,9 @@ func (f *File) Remove() error {
 	f.synced = false
 	err := f.dir.fsys.Remove(f.path())
 	if err == nil {
+		f.unread = nil
+	}
+	if err == nil {
 		f.count(0)
 	} else if errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -119,6 +129,9 @@ func (f *File) read() ([]byte, error) {
 }
 
 func (f *File) save(body []byte) error {
+	if f.unread != nil {
+		return fmt.Errorf("left alone, because it could not be read: %w", f.unread)
+	}
 	if len(body) > f.dir.limit {
 		return fmt.Errorf("%d bytes: %w", len(body), ErrTooLarge)
 	}
@@ -168,6 +181,11 @@ func (f *File) replace(text []byte) (err error) {
 		return err
 	}
 	w, err := fsys.Create(temp, 0o600)
+	if errors.Is(err, fs.ErrNotExist) { // the folder could not be made at the start
+		if err = f.dir.mkdir(f.dir.path); err == nil {
+			w, err = fsys.Create(temp, 0o600)
+		}
+	}
 	if err != nil {
 		return err
 	}

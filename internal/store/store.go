@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -56,6 +57,9 @@ type Dir struct {
 // Open makes sure that the folder exists (mode 0700, its entry on disk) and
 // returns it. It changes nothing inside: leftovers of a killed agent are removed
 // by Lock, when it is certain that no other agent is in the middle of a Save.
+//
+// The folder is returned with an error, too, for who can do without what is in
+// it: its files are read and written as far as that goes.
 func Open(path string, o Options) (*Dir, error) {
 	d := &Dir{path: filepath.Clean(path), fsys: o.FS, limit: o.Limit, log: o.Log, files: map[string]*File{}}
 	if d.fsys == nil {
@@ -68,12 +72,29 @@ func Open(path string, o Options) (*Dir, error) {
 		d.log = slog.New(slog.DiscardHandler)
 	}
 	if err := d.mkdir(d.path); err != nil {
-		return nil, fmt.Errorf("state folder %s: %w", d.path, err)
+		return d, fmt.Errorf("state folder %s: %w", d.path, err)
 	}
 	if _, err := d.fsys.ReadDir(d.path); err != nil {
-		return nil, fmt.Errorf("state folder %s: %w", d.path, err)
+		return d, fmt.Errorf("state folder %s: %w", d.path, err)
 	}
 	return d, nil
+}
+
+// Unread returns an error for each file that Load could not read, and that is
+// left alone since.
+func (d *Dir) Unread() error {
+	d.mu.Lock()
+	files := slices.SortedFunc(maps.Values(d.files), func(a, b *File) int { return strings.Compare(a.name, b.name) })
+	d.mu.Unlock()
+	var errs []error
+	for _, f := range files {
+		f.mu.Lock()
+		if f.unread != nil {
+			errs = append(errs, fmt.Errorf("state file %s: %w", f.path(), f.unread))
+		}
+		f.mu.Unlock()
+	}
+	return errors.Join(errs...)
 }
 
 // mkdir creates a folder and what is missing above it, and puts each new entry

@@ -390,3 +390,38 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
+
+// What could not be read is not written over, even when the disk has recovered:
+// who starts without it has less to put there.
+func TestUnreadIsLeftAlone(t *testing.T) {
+	fsys := storetest.New()
+	d, err := store.Open("/s", store.Options{FS: fsys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.File("a", 1).Save([]byte("all\n")); err != nil {
+		t.Fatal(err)
+	}
+	before := fsys.Files("/s")["a"]
+	if d, err = store.Open("/s", store.Options{FS: fsys}); err != nil {
+		t.Fatal(err)
+	}
+	f := d.File("a", 1)
+	fsys.FailReads(syscall.EIO, "a")
+	if _, err := f.Load(); !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	fsys.FailReads(nil)
+	if err := f.Save([]byte("less\n")); !errors.Is(err, syscall.EIO) || fsys.Files("/s")["a"] != before {
+		t.Errorf("%v, holds %q", err, fsys.Files("/s")["a"])
+	}
+	if err := d.Unread(); !errors.Is(err, syscall.EIO) {
+		t.Errorf("unread: %v", err)
+	}
+	if body, err := f.Load(); err != nil || string(body) != "all\n" {
+		t.Errorf("%q %v", body, err)
+	}
+	if err := errors.Join(d.Unread(), f.Save([]byte("more\n"))); err != nil {
+		t.Error(err)
+	}
+}

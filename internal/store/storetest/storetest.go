@@ -4,6 +4,7 @@
 package storetest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -71,6 +72,7 @@ type FS struct {
 	full    bool
 	ro      bool
 	readErr error
+	bad     map[string]error // by name of the file
 }
 
 var _ store.FS = (*FS)(nil)
@@ -110,11 +112,19 @@ func (f *FS) SetReadOnly(ro bool) {
 	f.ro = ro
 }
 
-// FailReads makes every read of a file fail with err; nil ends that.
-func (f *FS) FailReads(err error) {
+// FailReads makes every read of a file fail with err, or only those of the files
+// named; nil ends that.
+func (f *FS) FailReads(err error, names ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.readErr = err
+	if len(names) == 0 {
+		f.readErr, f.bad = err, nil
+		return
+	}
+	f.bad = map[string]error{}
+	for _, name := range names {
+		f.bad[name] = err
+	}
 }
 
 // Restart returns the file system as it is found after a crash now. f itself is
@@ -288,8 +298,8 @@ func (f *FS) ReadFile(file string, limit int) ([]byte, error) {
 	if f.down {
 		return nil, ErrCrashed
 	}
-	if f.readErr != nil {
-		return nil, &fs.PathError{Op: "read", Path: file, Err: f.readErr}
+	if err := cmp.Or(f.bad[path.Base(file)], f.readErr); err != nil {
+		return nil, &fs.PathError{Op: "read", Path: file, Err: err}
 	}
 	_, _, node, err := f.find(file)
 	if err != nil {
