@@ -32,7 +32,7 @@ type DHCPServer struct{ Enabled bool }
 
 // A DHCPPool is a range of addresses on one interface. Ranges may overlap: the
 // first pool that fits a client counts. One that is on and lacks its interface,
-// Min or Max is kept, and serves nobody.
+// Min or Max serves nobody.
 type DHCPPool struct {
 	Enabled   bool
 	Order     uint32 // 1 first; 0 not known: then the order of the table counts, after those that are known
@@ -48,7 +48,7 @@ type DHCPPool struct {
 
 // A DHCPHost is an address kept for one client. Pool is the key of its pool, ""
 // where the platform does not keep it: then Addr tells. One that is on and lacks
-// its MAC or Addr is kept, and does nothing.
+// its MAC or Addr does nothing; a platform that cannot keep it so refuses it.
 type DHCPHost struct {
 	Enabled bool
 	Pool    string
@@ -96,8 +96,9 @@ type NATInterface struct {
 // A PortMapping leads what comes in from outside to a host inside. Of several
 // that fit a packet the one of the highest [PortMapping.Rank] counts. One that is
 // on and lacks its interface, InternalClient or (unless ExternalPort is 0)
-// InternalPort is kept, and does nothing. The agent deletes those whose time is
-// over; the platform only keeps Lease and Expires.
+// InternalPort does nothing; a platform that cannot keep it so refuses it. The
+// agent deletes those whose time is over: the platform only keeps Lease and
+// Expires, the one to the second.
 type PortMapping struct {
 	Enabled          bool
 	Interface        string // key of an IP interface; "" with AllInterfaces

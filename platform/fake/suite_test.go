@@ -37,3 +37,10 @@ func TestPlatform(t *testing.T) {
 		}
 	})
 }
+
+// TestLogicalPlatform: the tables of a router with logical interfaces.
+func TestLogicalPlatform(t *testing.T) {
+	platformtest.Tables(t, func(t *testing.T) (platform.Platform, platformtest.Knobs) {
+		return NewLogical().Platform(), platformtest.Knobs{Inside: "lan", Outside: "wan"}
+	})
+}

@@ -4,6 +4,7 @@
 package platformtest
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"net/netip"
@@ -23,6 +24,9 @@ import (
 //     except a link-local one.
 type Knobs struct {
 	WAN, Bridge, Port, Spare string
+	// The keys of the IP interfaces on Bridge and WAN, where they are not
+	// called after these. A platform with a DHCP server has a pool on the one.
+	Inside, Outside string
 
 	SetLink       func(name string, up bool) // the cable of a port
 	SetAddress    func(platform.Address)     // somebody else adds an address
@@ -58,12 +62,41 @@ func Run(t *testing.T, start func(t *testing.T) (platform.Platform, Knobs)) {
 			c.test(t, world{p, k})
 		})
 	}
+	Tables(t, start)
+}
+
+// Tables runs the part of the suite that is about configuration. It needs no
+// links, and of the knobs only the names.
+func Tables(t *testing.T, start func(t *testing.T) (platform.Platform, Knobs)) {
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, world)
+	}{
+		{"DHCP server", testDHCPServer},
+		{"DHCP pools", testDHCPPools},
+		{"DHCP hosts", testDHCPHosts},
+		{"DHCP options", testDHCPOptions},
+		{"leases", testLeases},
+		{"NAT interfaces", testNATInterfaces},
+		{"port mappings", testPortMappings},
+		{"in effect", testApplied},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, k := start(t)
+			c.test(t, world{p, k})
+		})
+	}
 }
 
 type world struct {
 	platform.Platform
 	Knobs
 }
+
+// inside and outside are the keys of the IP interfaces of the home and of the
+// provider.
+func (w world) inside() string  { return cmp.Or(w.Inside, w.Bridge) }
+func (w world) outside() string { return cmp.Or(w.Outside, w.WAN) }
 
 // all collects a sequence, and fails the test on an error.
 func all[T any](t *testing.T, seq iter.Seq2[T, error]) (rows []T) {
