@@ -40,8 +40,11 @@ func (c *Conf) AccessPoints() platform.Table[platform.AccessPoint] {
 // apOptions are the options of the access point's half.
 var apOptions = slices.Concat([]string{
 	"network", "hidden", "isolate", "wmm", "uapsd", "maxassoc", "macfilter", "maclist",
-	"wps_pushbutton", "wps_label", own + "wps",
+	"wps_pushbutton", "wps_label", own + "wps", autoNetwork,
 }, securityOptions)
+
+// autoNetwork is the network that stations join because nobody said which.
+const autoNetwork = own + "auto_network"
 
 func readAP(v *view, s *uci.Section) platform.AccessPoint {
 	r := platform.AccessPoint{
@@ -53,6 +56,9 @@ func readAP(v *view, s *uci.Section) platform.AccessPoint {
 		MACFilter:  s.Get("macfilter") == "allow",
 		Network:    first(s, "network"),
 		Security:   readSecurity(s),
+	}
+	if r.Network == s.Get(autoNetwork) {
+		r.Network = ""
 	}
 	if s.Get("macfilter") != "deny" { // then the list says who may not
 		r.AllowedMAC = list(s, "maclist")
@@ -96,10 +102,11 @@ func writeAP(e *edit, p *uci.Package, s *uci.Section, old, r *platform.AccessPoi
 		}
 		e.list(s, "maclist", old.AllowedMAC, r.AllowedMAC)
 	}
-	if old.Network != r.Network && r.Network != "" {
-		if !uci.ValidName(r.Network) {
+	if old.Network != r.Network {
+		if r.Network != "" && !uci.ValidName(r.Network) {
 			return fmt.Errorf("interface %q", r.Network)
 		}
+		e.set(s, autoNetwork, "")
 		e.set(s, "network", r.Network)
 	}
 	e.writeWPS(s, old, r)
@@ -113,6 +120,7 @@ func writeAP(e *edit, p *uci.Package, s *uci.Section, old, r *platform.AccessPoi
 	}
 	if s.Get("network") == "" { // stations have to join something
 		e.set(s, "network", "lan")
+		e.set(s, autoNetwork, "lan")
 	}
 	ssid, ap := halves(s)
 	if ap != r.Enabled {

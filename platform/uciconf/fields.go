@@ -100,13 +100,13 @@ func (e *edit) setList(s *uci.Section, option string, values []string) {
 	e.own(s, option)
 }
 
-// plain refuses control characters. UCI can hold some, but hostapd and dnsmasq
+// plain refuses control characters but the tab. UCI can hold some, but hostapd and dnsmasq
 // get files that are made of these values line by line: a newline in a
 // passphrase would be a setting of the sender's choice.
 func (e *edit) plain(option string, values ...string) {
 	for _, v := range values {
 		for _, c := range []byte(v) {
-			if c < ' ' || c == 0x7f {
+			if c < ' ' && c != '\t' || c == 0x7f {
 				e.fail(fmt.Errorf("option %s: control character in value", option))
 				return
 			}

@@ -106,7 +106,7 @@ func TestSSIDFields(t *testing.T) {
 		change(t, c, c.SSIDs(), "default_radio0", func(s *platform.SSID) { s.Name = name })
 	}
 	change(t, c, c.SSIDs(), "default_radio0", func(s *platform.SSID) { s.Radio = "radio1" })
-	for _, bad := range []string{strings.Repeat("x", 33), "a\nb", "a\x01", "a\tb"} {
+	for _, bad := range []string{strings.Repeat("x", 33), "a\nb", "a\x01", "a\x7f"} {
 		refused(t, c, c.SSIDs(), "default_radio0", func(s *platform.SSID) { s.Name = bad })
 	}
 	refused(t, c, c.SSIDs(), "default_radio0", func(s *platform.SSID) { s.Radio = "lan" })
@@ -272,12 +272,11 @@ func TestSSIDAndAccessPointMeet(t *testing.T) {
 	if _, err := do(t, c, func(b platform.ConfigBatch) { c.AccessPoints().Put(b, ap, r) }); err != nil {
 		t.Fatal(err)
 	}
-	r.Network = "lan" // stations join the LAN when nobody says
 	if got := row(t, c.AccessPoints(), ap); fmt.Sprint(got) != fmt.Sprint(r) {
 		t.Errorf("%+v", got)
 	}
 	want = before[:len(before)-1] + "\nconfig wifi-iface '" + ssid + "'\n\toption mode 'ap'\n\toption gh_ap '" + ap + "'\n\toption device 'radio0'\n\toption ssid 'Guest'\n" +
-		"\toption isolate '1'\n\toption encryption 'psk2'\n\toption key 'passphrase'\n\toption network 'lan'\n\n"
+		"\toption isolate '1'\n\toption encryption 'psk2'\n\toption key 'passphrase'\n\toption network 'lan'\n\toption gh_auto_network 'lan'\n\n"
 	if got := text1(t, c, "wireless"); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
