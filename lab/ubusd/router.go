@@ -25,6 +25,7 @@ type Router struct {
 	Revision  string
 	Hostname  string
 	WAN       Offer
+	WPS       bool // hostapd is built with it
 	// Odhcpd serves DHCPv4, too, and tells of its leases.
 	Odhcpd []Lease
 	Access []Access

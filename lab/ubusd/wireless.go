@@ -100,15 +100,20 @@ func (r *Router) reloadWireless(b *life) {
 }
 
 func (r *Router) offerNetwork(b *life, ifname string) {
-	r.offer(b.hostapd, "hostapd."+ifname,
-		method{"get_clients", nil, func(Table) (Table, int) { return r.clients(ifname) }},
-		method{"get_status", nil, func(Table) (Table, int) { return r.hostapdStatus(ifname) }},
-		method{"del_client", map[string]int{"addr": 3, "reason": 5, "deauth": 7, "ban_time": 5}, func(args Table) (Table, int) {
+	methods := []method{
+		{"get_clients", nil, func(Table) (Table, int) { return r.clients(ifname) }},
+		{"get_status", nil, func(Table) (Table, int) { return r.hostapdStatus(ifname) }},
+		{"del_client", map[string]int{"addr": 3, "reason": 5, "deauth": 7, "ban_time": 5}, func(args Table) (Table, int) {
 			if args.str("addr") == "" {
 				return nil, invalidArgument
 			}
 			return nil, ok
-		}})
+		}},
+	}
+	if r.WPS {
+		methods = append(methods, method{"wps_start", nil, func(Table) (Table, int) { return nil, ok }})
+	}
+	r.offer(b.hostapd, "hostapd."+ifname, methods...)
 }
 
 func (r *Router) wireless(args Table) (Table, int) {

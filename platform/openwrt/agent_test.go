@@ -92,6 +92,24 @@ func (h *house) one(path string) string {
 	return h.get(path)[path]
 }
 
+// add adds a row, and returns its path.
+func (h *house) add(table string, pairs ...string) string {
+	h.Helper()
+	path, err := h.api.Add(h.Context(), root, table, assign(pairs))
+	if err != nil {
+		h.Fatalf("%s %v: %v", table, pairs, err)
+	}
+	return path
+}
+
+// file is what a package says.
+func (h *house) file(pkg string) string {
+	h.Helper()
+	text, err := os.ReadFile(filepath.Join(h.root, "etc/config", pkg))
+	h.must(err)
+	return string(text)
+}
+
 // find returns the row of a table in which a parameter has a value.
 func (h *house) find(table, param, value string) string {
 	h.Helper()
@@ -200,4 +218,111 @@ func TestSetWiFi(t *testing.T) {
 		t.Errorf("the passphrase is told: %q", got)
 	}
 	h.until("it is up", func() bool { return h.one(ssid+"Status") == "Up" })
+}
+
+// TestStaticLease: an address that is kept for one client is a section of its
+// own, and dnsmasq starts again with it.
+func TestStaticLease(t *testing.T) {
+	h := newHouse(t)
+	pool := h.find("Device.DHCPv4.Server.Pool.", "Enable", "true")
+	kept := h.add(pool+"StaticAddress.", "Enable", "true", "Chaddr", "02:00:00:00:00:AA", "Yiaddr", "192.168.1.150")
+	h.until("dnsmasq starts again", func() bool { return h.router.Reloads("dhcp") == 1 })
+	for _, want := range []string{"config host", "option mac '02:00:00:00:00:AA'", "option ip '192.168.1.150'"} {
+		if !strings.Contains(strings.ToUpper(h.file("dhcp")), strings.ToUpper(want)) {
+			t.Errorf("no %s in\n%s", want, h.file("dhcp"))
+		}
+	}
+	if got := h.one(kept + "Yiaddr"); got != "192.168.1.150" {
+		t.Errorf("read back %q", got)
+	}
+	h.must(h.api.Delete(t.Context(), root, []string{kept}))
+	h.until("dnsmasq starts again", func() bool { return h.router.Reloads("dhcp") == 2 })
+	if strings.Contains(h.file("dhcp"), "config host") {
+		t.Errorf("it is still there:\n%s", h.file("dhcp"))
+	}
+}
+
+// TestPortMapping: fw4 has no instance that runs; it is told, and that is all.
+func TestPortMapping(t *testing.T) {
+	h := newHouse(t)
+	wan := h.find("Device.IP.Interface.", "Name", "wan")
+	before := h.file("firewall")
+	mapping := h.add("Device.NAT.PortMapping.", "Enable", "true", "Interface", strings.TrimSuffix(wan, "."), "Protocol", "TCP",
+		"ExternalPort", "8080", "InternalPort", "80", "InternalClient", "192.168.1.50", "Description", "it's \"mine\"; $(reboot)")
+	h.until("the firewall is told", func() bool { return h.router.Reloads("firewall") == 1 })
+	added := strings.TrimPrefix(h.file("firewall"), before)
+	for _, want := range []string{"config redirect", "option src 'wan'", "option src_dport '8080'", "option dest_ip '192.168.1.50'", "option dest_port '80'", "option target 'DNAT'"} {
+		if !strings.Contains(added, want) {
+			t.Errorf("no %s in\n%s", want, added)
+		}
+	}
+	if !strings.HasPrefix(h.file("firewall"), before) {
+		t.Errorf("what was there has changed:\n%s", h.file("firewall"))
+	}
+	if got := h.one(mapping + "Description"); got != "it's \"mine\"; $(reboot)" {
+		t.Errorf("read back %q", got)
+	}
+}
+
+// TestLANAddress: a dry run changes nothing; the set is what netifd has.
+func TestLANAddress(t *testing.T) {
+	h := newHouse(t)
+	lan := h.find("Device.IP.Interface.", "Name", "lan")
+	path := lan + "IPv4Address.1.IPAddress"
+	before := h.packages()
+	if _, err := h.api.Set(t.Context(), root, assign([]string{path, "192.168.7.1"}), true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.api.Set(t.Context(), root, assign([]string{path, "192.168.1.1.5"}), true); err == nil {
+		t.Error("a dry run takes what is no address")
+	}
+	if h.packages() != before || h.router.Reloads("network") != 0 {
+		t.Error("a dry run has changed something")
+	}
+	h.set(path, "192.168.7.1")
+	if got := h.one(path); got != "192.168.7.1" {
+		t.Errorf("read back at once: %q", got)
+	}
+	h.until("netifd has it", func() bool {
+		out, _ := h.command("call", "network.interface.lan", "status")
+		return strings.Contains(out, `"address": "192.168.7.1"`)
+	})
+	if n := h.router.Reloads("network"); n != 1 {
+		t.Errorf("%d reloads", n)
+	}
+}
+
+// TestTakenBack: a service that does not take its configuration up gets the
+// last one that it did.
+func TestTakenBack(t *testing.T) {
+	h := newHouse(t)
+	ssid := h.find("Device.WiFi.SSID.", "SSID", "OpenWrt")
+	before := h.file("wireless")
+	h.router.FailReload("wireless", true)
+	h.set(ssid+"SSID", "other")
+	h.until("it is taken back", func() bool { return h.file("wireless") == before })
+	if got := h.one(ssid + "SSID"); got != "OpenWrt" {
+		t.Errorf("read back %q", got)
+	}
+	s, err := h.api.Status(root)
+	h.must(err)
+	t.Logf("%+v", s)
+}
+
+// TestBrokenPackage: a file that does not parse takes only its own rows away,
+// and is not written.
+func TestBrokenPackage(t *testing.T) {
+	h := newHouse(t)
+	broken := strings.Replace(h.file("wireless"), "option ssid 'OpenWrt'", "option ssid 'Open", 1)
+	ssid := h.find("Device.WiFi.SSID.", "SSID", "OpenWrt")
+	h.write("etc/config/wireless", broken)
+	if got := h.one(h.find("Device.IP.Interface.", "Name", "lan") + "IPv4Address.1.IPAddress"); got != "192.168.1.1" {
+		t.Errorf("the rest does not live: %q", got)
+	}
+	if _, err := h.api.Set(t.Context(), root, assign([]string{ssid + "SSID", "other"}), false); err == nil || !strings.Contains(err.Error(), "wireless") {
+		t.Errorf("set into a broken file: %v", err)
+	}
+	if h.file("wireless") != broken {
+		t.Error("it was written")
+	}
 }

@@ -117,6 +117,16 @@ func (b *bus) call(ctx context.Context, object, method string, args ubus.Table) 
 
 // wait is call with a bound of its own.
 func (b *bus) wait(ctx context.Context, bound time.Duration, object, method string, args ubus.Table) (t ubus.Table, err error) {
+	err = b.use(ctx, bound, object, func(ctx context.Context, l *line) (err error) {
+		t, err = l.call(ctx, object, method, args)
+		return err
+	})
+	return t, err
+}
+
+// use has f use the connection, and says what went wrong in the words of the
+// platform. f is called again when the connection has ended.
+func (b *bus) use(ctx context.Context, bound time.Duration, object string, f func(context.Context, *line) error) (err error) {
 	within, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	for range 2 {
@@ -124,7 +134,7 @@ func (b *bus) wait(ctx context.Context, bound time.Duration, object, method stri
 		if l, err = b.open(within); err != nil {
 			break
 		}
-		t, err = l.call(within, object, method, args)
+		err = f(within, l)
 		b.done(l, err)
 		if !errors.Is(err, ubus.ErrClosed) {
 			break
@@ -132,13 +142,34 @@ func (b *bus) wait(ctx context.Context, bound time.Duration, object, method stri
 	}
 	switch {
 	case err == nil:
-		return t, nil
+		return nil
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		return ctx.Err()
 	case errors.Is(err, ubus.NotFound), errors.Is(err, ubus.MethodNotFound):
 		err = errAbsent
 	}
-	return nil, &platform.Unavailable{Source: "ubus " + object, Err: err}
+	return &platform.Unavailable{Source: "ubus " + object, Err: err}
+}
+
+// has says whether an object is there, and has a method.
+func (b *bus) has(ctx context.Context, object, method string) (bool, error) {
+	v, err := b.once(ctx, question{object: object}, func(ctx context.Context) (any, error) {
+		var methods ubus.Table
+		err := b.use(ctx, patience, object, func(ctx context.Context, l *line) error {
+			found, err := l.conn.Lookup(ctx, object)
+			if len(found) == 1 {
+				methods = found[0].Methods
+			}
+			return err
+		})
+		if isAbsent(err) {
+			err = nil
+		}
+		return methods, err
+	})
+	methods, _ := v.(ubus.Table)
+	_, can := methods.Get(method)
+	return can, err
 }
 
 // open returns the connection, and counts who uses it.

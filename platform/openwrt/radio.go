@@ -20,6 +20,15 @@ func describe(s *platform.RadioState, info ubus.Table) {
 	if n := number(info, "noise"); n < 0 {
 		s.Noise = int32(n)
 	}
+	for _, mode := range texts(info, "htmodes") {
+		if w := width(mode); w != "" && !slices.Contains(s.Widths, w) {
+			s.Widths = append(s.Widths, w)
+		}
+	}
+	if s.Widths != nil {
+		s.Widths = append(s.Widths, "Auto")
+	}
+	s.WMM, s.UAPSD = true, true // mac80211 can do them with every radio that has access points
 }
 
 // width is the bandwidth that a mode ends with: HT20, VHT80, VHT80+80, HE160,

@@ -130,6 +130,7 @@ func TestWiFi(t *testing.T) {
 		Key: "radio1", Name: "phy1", Up: true, Bands: []string{"5GHz"}, Standards: []string{"a", "n", "ac", "ax"},
 		Channels: "36,40,44,48,52,56,60,64,100,104,108,112", InUse: "36", Channel: 36, Width: "80MHz",
 		TxPowers: []int32{1, 10, 25, 50, 100}, DFS: true, Noise: -92, BeaconEvery: 100,
+		Widths: []string{"20MHz", "40MHz", "80MHz", "Auto"}, WMM: true, UAPSD: true,
 	})
 	if radios[0].Channels != "1-13" || radios[0].DFS {
 		t.Errorf("radio0: %+v", radios[0])
@@ -180,6 +181,17 @@ func TestNoIwinfo(t *testing.T) {
 	}
 	if un == nil {
 		t.Error("nobody can say who is there, and nobody is told to be")
+	}
+}
+
+// TestWPS: hostapd of wpad-basic has none.
+func TestWPS(t *testing.T) {
+	b := newBench(t)
+	b.stop()
+	b.router.WPS = true
+	b.begin()
+	for _, r := range all(t, b.platform.WiFi.State.Radios(t.Context())) {
+		same(t, r.Key, r.WPSMethods, []string{"PushButton"})
 	}
 }
 

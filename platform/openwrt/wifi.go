@@ -165,7 +165,13 @@ func (w wifi) radio(ctx context.Context, r *wifiRadio) (s platform.RadioState, e
 			continue
 		}
 		add(&s.Stats, links[n.link].Stats)
-		if n.station || s.Channel != 0 && s.BeaconEvery != 0 {
+		if n.station {
+			continue
+		}
+		if s.WPSMethods, err = w.wps(ctx, n.link); err != nil {
+			return s, err
+		}
+		if s.Channel != 0 && s.BeaconEvery != 0 {
 			continue
 		}
 		status, err := w.optional(ctx, "hostapd."+n.link, "get_status", "")
@@ -183,6 +189,16 @@ func (w wifi) radio(ctx context.Context, r *wifiRadio) (s platform.RadioState, e
 		s.InUse = strconv.Itoa(int(s.Channel))
 	}
 	return s, nil
+}
+
+// wps says how stations may be let in by WPS: hostapd has the method where it
+// was built with it, as wpad-basic is not.
+func (w wifi) wps(ctx context.Context, link string) ([]string, error) {
+	can, err := w.bus.has(ctx, "hostapd."+link, "wps_start")
+	if err != nil || !can {
+		return nil, err
+	}
+	return []string{"PushButton"}, nil
 }
 
 // network says how a network is doing. An access point is up when hostapd says
