@@ -133,39 +133,35 @@ func (tx *Tx) stage(ctx context.Context, wrong map[*edit]bool) (errs Errors) {
 
 // commit is the part that changes things.
 func (tx *Tx) commit(ctx context.Context) (deferred bool, err error) {
+	// Numbers, keys and aliases are new in memory first, and on disk when the
+	// journal knows how they were.
 	undoNumbers := tx.renumber()
-	defer func() {
-		if err != nil {
-			undoNumbers()
-			if also := tx.t.Sync(); also != nil {
-				tx.t.o.Log.Error("instance numbers are not on disk", "err", also)
-			}
-		}
-	}()
-	if err := tx.t.Sync(); err != nil {
-		return false, err
-	}
 	settled, err := tx.announce()
 	if err != nil {
+		undoNumbers()
 		return false, err
 	}
 	defer func() { settled(err == nil, tx.after) }()
 	journalled, err := tx.journal()
 	if err != nil {
+		undoNumbers()
 		return false, err
+	}
+	if err := tx.t.Sync(); err != nil {
+		return false, tx.unjournal(ctx, undoNumbers, journalled, err)
 	}
 	for _, j := range tx.join {
 		d, err := j.p.Commit(ctx)
 		if err != nil {
 			err = fmt.Errorf("commit: %w", err)
-			return false, tx.unjournal(ctx, journalled, err)
+			return false, tx.unjournal(ctx, undoNumbers, journalled, err)
 		}
 		deferred = deferred || d
 	}
 	if journalled {
 		if err := tx.t.clearJournal(); err != nil {
 			// A crash now would undo what we are about to call done.
-			return false, tx.unjournal(ctx, journalled, err)
+			return false, tx.unjournal(ctx, undoNumbers, journalled, err)
 		}
 	}
 	tx.forgetDeleted()
@@ -178,8 +174,10 @@ func (tx *Tx) commit(ctx context.Context) (deferred bool, err error) {
 // unjournal rolls back at once, and clears the journal only when that went
 // well: else the next transaction tries again, or the next start. Commit's own rollback then
 // finds nothing left to do.
-func (tx *Tx) unjournal(ctx context.Context, journalled bool, err error) error {
-	if also := tx.rollback(ctx); also != nil {
+func (tx *Tx) unjournal(ctx context.Context, undoNumbers func(), journalled bool, err error) error {
+	also := tx.rollback(ctx)
+	undoNumbers()
+	if also = errors.Join(also, tx.t.Sync()); also != nil {
 		tx.t.o.Log.Error("rolling back failed", "err", also, "after", err)
 		tx.t.owed = tx.t.owed || journalled
 		return err
@@ -195,7 +193,8 @@ func (tx *Tx) unjournal(ctx context.Context, journalled bool, err error) error {
 
 // renumber binds the numbers of new rows, before any source can list them and
 // have them numbered anew; and writes aliases and new keys. It returns what
-// takes that back. The numbers themselves stay burnt.
+// takes that back here; the record for the journal is in tx.numbers. The
+// numbers themselves stay burnt.
 func (tx *Tx) renumber() (undo func()) {
 	var undos []func()
 	for _, r := range tx.rekeys {
@@ -205,6 +204,9 @@ func (tx *Tx) renumber() (undo func()) {
 		}
 		a.rekey(r.n.path, r.parent, r.old, r.new, r.n.volatile)
 		undos = append(undos, func() { a.rekey(r.n.path, r.parent, r.new, r.old, r.n.volatile) })
+		if !r.n.volatile {
+			tx.numbers = appendLine(tx.numbers, undoRekey, r.n.path, r.new, r.old, r.parent)
+		}
 	}
 	for _, e := range tx.order {
 		if e.new == nil || !e.o.table || e.o != e.n.obj {
@@ -224,6 +226,9 @@ func (tx *Tx) renumber() (undo func()) {
 				tab.setAlias(key, *e.alias)
 			}
 			undos = append(undos, func() { tab.setAlias(key, was) })
+			if e.old != nil && !e.n.volatile { // a new row takes its alias with it
+				tx.numbers = appendLine(tx.numbers, undoAlias, e.n.path, key, was, at[:last])
+			}
 		}
 	}
 	return func() {

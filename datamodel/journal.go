@@ -50,14 +50,57 @@ func (tx *Tx) announce() (settled func(committed bool, after []Action), err erro
 // records renders how to undo what is about to be committed, as Recover and
 // Undo read it.
 func (tx *Tx) records() (b []byte) {
+	if len(tx.numbers) > 0 {
+		b = appendRecord(b, numbersName, tx.numbers)
+	}
 	for _, j := range tx.join {
 		if d, ok := j.p.(Durable); ok {
 			name, data := d.Undo()
-			b = append(appendWord(b, name), ' ')
-			b = append(base64.StdEncoding.AppendEncode(b, data), "=\n"...)
+			b = appendRecord(b, name, data)
 		}
 	}
 	return b
+}
+
+// appendRecord writes what parseRecord reads.
+func appendRecord(b []byte, name string, data []byte) []byte {
+	b = append(appendWord(b, name), ' ')
+	return append(base64.StdEncoding.AppendEncode(b, data), "=\n"...)
+}
+
+// The record of the engine itself, for aliases and keys, and its lines.
+const (
+	numbersName = "instance-numbers"
+	undoAlias   = "alias" // table, key, alias before, parent…
+	undoRekey   = "rekey" // table, key now, key before, parent…
+)
+
+func appendLine(b []byte, what, table, key, before string, parent []Key) []byte {
+	b = append(b, what...)
+	for _, w := range append([]string{table, key, before}, parent...) {
+		b = appendWord(append(b, ' '), w)
+	}
+	return append(b, '\n')
+}
+
+// undoNumbers takes back what a record says, the last line first.
+func (t *Tree) undoNumbers(_ context.Context, data []byte) error {
+	for _, line := range slices.Backward(strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")) {
+		w, err := words(line)
+		if err != nil || len(w) < 4 {
+			return fmt.Errorf("%q: not understood", line)
+		}
+		table, key, before, parent := w[1], w[2], w[3], w[4:]
+		if w[0] == undoRekey {
+			t.numbers.rekey(table, parent, key, before, false)
+			continue
+		}
+		t.numbers.mu.Lock()
+		rows := t.numbers.tableLocked(table, parent, false)
+		t.numbers.mu.Unlock()
+		rows.setAlias(key, before)
+	}
+	return t.Sync()
 }
 
 // journal writes how to undo what is about to be committed.
@@ -69,7 +112,10 @@ func (tx *Tx) journal() (written bool, err error) {
 	if tx.t.owed && slices.ContainsFunc(tx.join, durable) {
 		return false, errOwed // the undo would take this with it, one day
 	}
-	if len(tx.join) == 1 {
+	if len(tx.join) == 0 {
+		return false, nil // the file of numbers is one atomic replacement, too
+	}
+	if len(tx.join) == 1 && len(tx.numbers) == 0 {
 		if a, ok := tx.join[0].p.(atomicDurable); ok && a.Atomic() {
 			return false, nil
 		}
@@ -155,6 +201,9 @@ func (t *Tree) undoRecords(ctx context.Context, text []byte) error {
 	for _, line := range slices.Backward(lines) {
 		name, data, err := parseRecord(line)
 		f := t.undo[name]
+		if name == numbersName {
+			f = t.undoNumbers
+		}
 		switch {
 		case err != nil:
 			t.o.Log.Error("there is a record of what to undo that cannot be read", "err", err)

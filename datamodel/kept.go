@@ -171,11 +171,9 @@ func (k *Kept[T]) Stage(_ context.Context, tx *Tx, at []Key, c Change[T]) error 
 func (k *Kept[T]) Recover(_ context.Context, data []byte) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := k.save(data); err != nil {
-		return err
-	}
-	k.rows, k.loaded = k.parse(data), true
-	return nil
+	err := k.save(data)
+	k.rows, k.loaded = k.parse(data), true // as in Rollback
+	return err
 }
 
 func (k *Kept[T]) save(text []byte) error {
@@ -200,24 +198,28 @@ func (b *keptBatch[T]) Prepare(context.Context) error { return nil }
 
 func (b *keptBatch[T]) Commit(context.Context) (bool, error) {
 	b.tried = true // a Save that fails may have come half way
-	return false, b.put(b.rows)
+	err := b.k.save(b.k.text(b.rows))
+	if err == nil {
+		b.k.use(b.rows)
+	}
+	return false, err
 }
 
+// Rollback puts the old rows back, in memory in any case: what was refused is
+// not read, though the disk may have it until the journal is undone.
 func (b *keptBatch[T]) Rollback(context.Context) error {
 	if !b.tried {
 		return nil
 	}
-	return b.put(b.was)
+	err := b.k.save(b.k.text(b.was))
+	b.k.use(b.was)
+	return err
 }
 
-func (b *keptBatch[T]) put(rows []keptRow[T]) error {
-	if err := b.k.save(b.k.text(rows)); err != nil {
-		return err
-	}
-	b.k.mu.Lock()
-	b.k.rows, b.k.loaded = rows, true
-	b.k.mu.Unlock()
-	return nil
+func (k *Kept[T]) use(rows []keptRow[T]) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.rows, k.loaded = rows, true
 }
 
 // Undo makes the batch Durable, and Atomic spares it the journal when it is

@@ -48,6 +48,7 @@ type Tx struct {
 	by      map[any]Participant
 	after   []Action
 	rekeys  []rekey
+	numbers []byte // how to undo what became of keys and aliases, for the journal
 }
 
 // An edit is what a transaction does to the row of one declaration.

@@ -370,9 +370,11 @@ func (a *Agent) startCore() (err error) {
 	return nil
 }
 
-// runCore lets the first session wait for the connection request server: its
-// Inform says where that listens.
+// runCore lets the first session wait until the kernel, which may have just
+// booted, is again as the ACS has set it, and for the connection request
+// server: the Inform says where that listens.
 func (a *Agent) runCore(ctx context.Context) error {
+	a.putBack(ctx)
 	select {
 	case <-a.answering:
 	case <-ctx.Done():

@@ -117,9 +117,7 @@ func (a *Agent) followNetwork(ctx context.Context) error {
 		if n := a.network.Load(); n != nil {
 			n.dialer.Resolver.Flush() // another network may have other answers
 		}
-		if err := a.model.Reapply(ctx, a.tree); err != nil {
-			a.log.Warn("not everything that is configured could be put back", "err", err)
-		}
+		a.putBack(ctx)
 		changed, newWay := a.reach.refresh(ctx)
 		if a.reach.cut() {
 			a.way.good.Store(false)
@@ -134,6 +132,13 @@ func (a *Agent) followNetwork(ctx context.Context) error {
 				poke(a.rebind) // its interface may have come up
 			}
 		}
+	}
+}
+
+// putBack makes the kernel have what the agent keeps for it.
+func (a *Agent) putBack(ctx context.Context) {
+	if err := a.model.Reapply(ctx, a.tree); err != nil && ctx.Err() == nil {
+		a.log.Warn("not everything that is configured could be put back", "err", err)
 	}
 }
 

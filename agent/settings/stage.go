@@ -148,11 +148,10 @@ func (s *Settings) Recover(_ context.Context, data []byte) error {
 			return fmt.Errorf("undo settings: %w", err)
 		}
 	}
-	err = s.save(next)
-	var changed []string
-	if err == nil {
-		changed = s.resolve()
+	if err = s.save(next); err != nil {
+		s.state = next // what was refused is not read, though the disk has it until the journal is undone
 	}
+	changed := s.resolve()
 	s.mu.Unlock()
 	s.tell(changed)
 	return err

@@ -1,0 +1,6 @@
+//go:build race
+
+package app_test
+
+// racing: the race detector makes everything some ten times as slow.
+const racing = true
