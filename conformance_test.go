@@ -232,7 +232,7 @@ func (p *page) model() {
 			all[component(path)]++
 		}
 	}
-	whole := fake.New().Platform()
+	whole := fake.NewLogical().Platform()
 	roles := reflect.ValueOf(whole)
 	for i := range roles.NumField() {
 		if roles.Field(i).IsZero() {

@@ -110,11 +110,37 @@ func (m *Model) nameServers(relay bool, count string) datamodel.Source[dnsServer
 		case c.New == nil:
 			return deleteRow(ctx, m, tx, m.p.Forwards, at[0])
 		}
-		return putRow(ctx, m, tx, m.p.Forwards, at[0], platform.DNSForward{
-			Enabled: c.New.enable, Server: addrOf(c.New.server), Interface: linkOf(c.New.iface), Relay: relay,
-		}, "DNSServer")
+		f := platform.DNSForward{Enabled: c.New.enable, Server: addrOf(c.New.server), Interface: linkOf(c.New.iface), Relay: relay}
+		if f.Interface == "" && !relay {
+			var err error
+			if f.Interface, err = m.upstreamInterface(ctx); err != nil {
+				return err
+			}
+		}
+		return putRow(ctx, m, tx, m.p.Forwards, at[0], f, "DNSServer")
 	}
 	return src
+}
+
+// upstreamInterface is where a server of the client belongs when nobody says:
+// the logical interface that leads out. Links do not have servers of their own.
+func (m *Model) upstreamInterface(ctx context.Context) (key string, err error) {
+	if !m.logical() {
+		return "", nil
+	}
+	t, err := m.dumpInterfaces(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range t.rows[:t.own] {
+		if key == "" && !r.Value.Loopback || len(t.states[r.Key].Routers) > 0 {
+			key = r.Key
+		}
+		if len(t.states[r.Key].Routers) > 0 {
+			break
+		}
+	}
+	return key, nil
 }
 
 var errNoServer = errors.New("a name server needs an address")

@@ -123,10 +123,10 @@ func (m *Model) stageLogicalInterface(ctx context.Context, tx *datamodel.Tx, at 
 	if err != nil {
 		return err
 	}
-	if i, ok := t.by[at[0]]; ok && t.rows[i].Fixed {
+	if i, ok := t.by[at[0]]; ok && i >= t.own {
 		return ofTheSystem(ipInterfaceParams, c)
 	}
-	r, err := m.shareInterface(ctx, tx, at[0], "Enable")
+	r, err := m.shareInterface(ctx, tx, at[0], changedSwitch(c))
 	if err != nil {
 		return err
 	}
@@ -157,6 +157,20 @@ func (m *Model) stageLogicalInterface(ctx context.Context, tx *datamodel.Tx, at 
 		r.row.Device, r.blame = device, tx.Path("LowerLayers")
 	}
 	return nil
+}
+
+// changedSwitch is the switch that a change turns, to be blamed when the
+// platform has none.
+func changedSwitch(c datamodel.Change[ipInterface]) string {
+	if c.Old == nil || c.New == nil {
+		return "Enable"
+	}
+	for _, name := range []string{"IPv4Enable", "IPv6Enable", "ULAEnable"} {
+		if c.Set(name) && datamodel.Text(ipInterfaceParams, c.Old, name) != datamodel.Text(ipInterfaceParams, c.New, name) {
+			return name
+		}
+	}
+	return "Enable"
 }
 
 // A departure holds together what goes with an interface: addresses and

@@ -20,13 +20,14 @@ func (m *Model) logical() bool { return m.p.Config != nil && m.p.Interfaces.Tabl
 // An interfaceTable is the logical interfaces and how they are doing.
 type interfaceTable struct {
 	rows   []platform.Entry[platform.Interface]
+	own    int // how many of them are configured; those behind were made by a protocol
 	states map[string]platform.InterfaceState
 	by     map[string]int       // key: place in rows
 	byLink [2]map[string]string // link: the key of the interface on it that does IPv4, IPv6
 }
 
 // dumpInterfaces reads the logical interfaces once per request. Those that a
-// protocol made by itself (the IPv6 half of a modem's) come last, and are fixed.
+// protocol made by itself (the IPv6 half of a modem's) come last.
 func (m *Model) dumpInterfaces(ctx context.Context) (*interfaceTable, error) {
 	return datamodel.Once(ctx, dumpKey{m, "interfaces"},
 		func(t *interfaceTable) int { return 1024 * (1 + len(t.rows)) },
@@ -39,7 +40,7 @@ func (m *Model) dumpInterfaces(ctx context.Context) (*interfaceTable, error) {
 			if err != nil {
 				return nil, err
 			}
-			t := &interfaceTable{rows: rows, states: map[string]platform.InterfaceState{}, by: map[string]int{}, byLink: [2]map[string]string{{}, {}}}
+			t := &interfaceTable{rows: rows, own: len(rows), states: map[string]platform.InterfaceState{}, by: map[string]int{}, byLink: [2]map[string]string{{}, {}}}
 			for i, r := range rows {
 				t.by[r.Key] = i
 			}
@@ -47,7 +48,7 @@ func (m *Model) dumpInterfaces(ctx context.Context) (*interfaceTable, error) {
 				t.states[s.Key] = s
 				if _, ok := t.by[s.Key]; !ok {
 					t.by[s.Key] = len(t.rows)
-					t.rows = append(t.rows, platform.Entry[platform.Interface]{Key: s.Key, Fixed: true,
+					t.rows = append(t.rows, platform.Entry[platform.Interface]{Key: s.Key,
 						Value: platform.Interface{Enabled: true, Device: s.Device, IPv4: true, IPv6: true}})
 				}
 			}

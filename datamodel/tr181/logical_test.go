@@ -4,7 +4,9 @@
 package tr181_test
 
 import (
+	"context"
 	"errors"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -291,4 +293,46 @@ func TestLogicalUnavailable(t *testing.T) {
 		h.router.FailRead(source, nil)
 		h.get(path)
 	}
+}
+
+// An interface that a protocol made by itself is shown, and not ours to change.
+func TestLogicalMadeByProtocol(t *testing.T) {
+	h := buildOn(t, fake.NewLogical())
+	h.platform.Interfaces.State = withState{h.platform.Interfaces.State, platform.InterfaceState{
+		Key: "wan_4", Up: true, Device: "eth0", Addrs: []platform.Address{{Link: "eth0", Prefix: prefix("192.0.0.2/29"), Dynamic: true}},
+	}}
+	h.start()
+	i := h.find(interfaces, "Name", "wan_4")
+	h.want(i, "Enable=true", "Status=Up", "IPv4AddressNumberOfEntries=1")
+	blames(t, h.trySet(i, "Enable=false"), datamodel.ErrReadOnly, i+"Enable")
+	if err := h.tryDelete(i); !errors.Is(err, datamodel.ErrDenied) {
+		t.Errorf("deleting it: %v", err)
+	}
+}
+
+// withState has one more state.
+type withState struct {
+	all  platform.InterfaceStates
+	more platform.InterfaceState
+}
+
+func (w withState) InterfaceStates(ctx context.Context) iter.Seq2[platform.InterfaceState, error] {
+	return func(yield func(platform.InterfaceState, error) bool) {
+		for s, err := range w.all.InterfaceStates(ctx) {
+			if !yield(s, err) {
+				return
+			}
+		}
+		yield(w.more, nil)
+	}
+}
+
+// A server of the client that names no interface belongs to the one that leads
+// out, for on OpenWrt it has to be somebody's.
+func TestLogicalNameServer(t *testing.T) {
+	h := buildOn(t, fake.NewLogical())
+	s := h.add(client)
+	h.want(s, "Interface="+strings.TrimSuffix(h.find(interfaces, "Name", "wan"), "."))
+	r := h.add(relay)
+	h.want(r, "Interface=")
 }

@@ -8,10 +8,15 @@ import (
 	"gatehouse/platform/platformtest"
 )
 
-// TestPlatform runs the suite that every backend passes.
+// TestPlatform runs the suite that every backend passes, on both kinds of router.
 func TestPlatform(t *testing.T) {
+	t.Run("links", func(t *testing.T) { suite(t, New, "", "") })
+	t.Run("logical", func(t *testing.T) { suite(t, NewLogical, "lan", "wan") })
+}
+
+func suite(t *testing.T, router func() *Router, inside, outside string) {
 	platformtest.Run(t, func(t *testing.T) (platform.Platform, platformtest.Knobs) {
-		r := New()
+		r := router()
 		wan := func(l string) bool { return l == "eth0" }
 		for _, a := range r.state.addresses {
 			if wan(a.Link) {
@@ -27,7 +32,7 @@ func TestPlatform(t *testing.T) {
 		r.AddRoute(platform.Route{Dest: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("192.0.2.1"), Link: "eth0", Static: true, Protocol: "static"})
 		r.EditLink("spare0", func(l *platform.Link) { l.MAC = "00:00:5e:00:53:77" })
 		return r.Platform(), platformtest.Knobs{
-			WAN: "eth0", Bridge: "br-lan", Port: "eth1", Spare: "spare0",
+			WAN: "eth0", Bridge: "br-lan", Port: "eth1", Spare: "spare0", Inside: inside, Outside: outside,
 			SetLink: r.SetLink,
 			SetAddress: func(a platform.Address) {
 				a.Permanent, a.Preferred, a.Valid = true, -1, -1
@@ -35,12 +40,5 @@ func TestPlatform(t *testing.T) {
 			},
 			RemoveAddress: r.RemoveAddress, AddRoutes: r.AddRoute,
 		}
-	})
-}
-
-// TestLogicalPlatform: the tables of a router with logical interfaces.
-func TestLogicalPlatform(t *testing.T) {
-	platformtest.Tables(t, func(t *testing.T) (platform.Platform, platformtest.Knobs) {
-		return NewLogical().Platform(), platformtest.Knobs{Inside: "lan", Outside: "wan"}
 	})
 }

@@ -21,7 +21,8 @@ import (
 //     route via 192.0.2.1,
 //   - a bridge with 192.168.1.1/24 and one port,
 //   - a spare Ethernet port, enabled, with its cable in and without addresses,
-//     except a link-local one.
+//     except a link-local one,
+//   - where it has logical interfaces, one called "lan" for the bridge.
 type Knobs struct {
 	WAN, Bridge, Port, Spare string
 	// The keys of the IP interfaces on Bridge and WAN, where they are not
@@ -34,12 +35,15 @@ type Knobs struct {
 	AddRoutes     func(...platform.Route) // somebody else adds routes
 }
 
+// A part of the suite.
+type part struct {
+	name string
+	test func(*testing.T, world)
+}
+
 // Run runs the suite. start makes a fresh router for each test.
 func Run(t *testing.T, start func(t *testing.T) (platform.Platform, Knobs)) {
-	for _, c := range []struct {
-		name string
-		test func(*testing.T, world)
-	}{
+	run(t, start, []part{
 		{"machine", testMachine},
 		{"links", testLinks},
 		{"addresses and routes", testAddresses},
@@ -55,23 +59,21 @@ func Run(t *testing.T, start func(t *testing.T) (platform.Platform, Knobs)) {
 		{"batch misused", testMisuse},
 		{"first address of a network", testPrimary},
 		{"readers beside a writer", testConcurrent},
-		{"wireless", testWiFi},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			p, k := start(t)
-			c.test(t, world{p, k})
-		})
-	}
+	})
 	Tables(t, start)
 }
 
 // Tables runs the part of the suite that is about configuration. It needs no
 // links, and of the knobs only the names.
 func Tables(t *testing.T, start func(t *testing.T) (platform.Platform, Knobs)) {
-	for _, c := range []struct {
-		name string
-		test func(*testing.T, world)
-	}{
+	run(t, start, []part{
+		{"wireless", testWiFi},
+		{"logical interfaces", testInterfaces},
+		{"static routes", testStaticRoutes},
+		{"time", testTiming},
+		{"names", testNaming},
+		{"name servers", testForwards},
+		{"users", testUsers},
 		{"DHCP server", testDHCPServer},
 		{"DHCP pools", testDHCPPools},
 		{"DHCP hosts", testDHCPHosts},
@@ -80,7 +82,11 @@ func Tables(t *testing.T, start func(t *testing.T) (platform.Platform, Knobs)) {
 		{"NAT interfaces", testNATInterfaces},
 		{"port mappings", testPortMappings},
 		{"in effect", testApplied},
-	} {
+	})
+}
+
+func run(t *testing.T, start func(t *testing.T) (platform.Platform, Knobs), parts []part) {
+	for _, c := range parts {
 		t.Run(c.name, func(t *testing.T) {
 			p, k := start(t)
 			c.test(t, world{p, k})

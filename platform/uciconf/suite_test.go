@@ -12,6 +12,6 @@ func TestTables(t *testing.T) {
 	platformtest.Tables(t, func(t *testing.T) (platform.Platform, platformtest.Knobs) {
 		var p platform.Platform
 		vanilla(t).Fill(&p)
-		return p, platformtest.Knobs{Inside: "lan", Outside: "wan"}
+		return p, platformtest.Knobs{Bridge: "br-lan", Spare: "eth9", Inside: "lan", Outside: "wan"}
 	})
 }
