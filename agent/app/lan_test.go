@@ -14,6 +14,7 @@ import (
 	"gatehouse/internal/store/storetest"
 	"gatehouse/lab/acs"
 	"gatehouse/platform"
+	"gatehouse/platform/fake"
 )
 
 const (
@@ -274,6 +275,32 @@ func TestPortMappingExpiresAfterABoot(t *testing.T) {
 		synctest.Wait()
 		if got := h.get(natPath + "PortMappingNumberOfEntries"); got != "1" {
 			t.Errorf("%s mappings when the time is known", got)
+		}
+	})
+}
+
+// TestRenew: the lease of the WAN is renewed once the session is over, however
+// often the ACS asks within it.
+func TestRenew(t *testing.T) {
+	story(t, acs.Options{}, config(), func(t *testing.T, h *house) {
+		h.router = fake.NewLogical()
+		h.start()
+		h.session(1)
+		const renew = "Device.DHCPv4.Client.1.Renew"
+		h.do(func(c *acs.Conversation) error {
+			for range 2 {
+				if status, err := c.SetParameterValues("", acs.P(renew, "xsd:boolean", "1")); err != nil || status != 1 {
+					return fmt.Errorf("status %d, %w", status, err)
+				}
+			}
+			if n := h.router.Renewals("wan"); n != 0 {
+				return fmt.Errorf("%d renewals within the session", n)
+			}
+			return wants(c, "", renew+"=false")
+		})
+		synctest.Wait()
+		if n := h.router.Renewals("wan"); n != 1 {
+			t.Errorf("%d renewals", n)
 		}
 	})
 }

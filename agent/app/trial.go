@@ -50,6 +50,7 @@ func (a *Agent) startAftermath() {
 		m.work[reload] = c.Reload
 	}
 	m.work[tr181.ResetInterface] = func(ctx context.Context, keys []string) error { return a.model.ResetInterfaces(ctx, keys) }
+	m.work[tr181.RenewLease] = func(ctx context.Context, keys []string) error { return a.model.RenewLeases(ctx, keys) }
 	m.work[tr181.FetchProvider] = func(context.Context, []string) error {
 		if a.provider != nil {
 			a.provider.FetchProvider()

@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/datamodel"
 	"gatehouse/platform"
+	"gatehouse/platform/fake"
 )
 
 const dhcp = "Device.DHCPv4.Server."
@@ -352,5 +353,48 @@ func TestDHCPInParts(t *testing.T) {
 	}
 	if _, ok := h.values("Device.Hosts.")["Device.Hosts.Host.1.DHCPClient"]; ok {
 		t.Error("a host has a DHCP client without leases")
+	}
+}
+
+// What the device was given itself, and asks for again.
+func TestDHCPClient(t *testing.T) {
+	h := buildOn(t, fake.NewLogical())
+	c := h.find("Device.DHCPv4.Client.", "Interface", strings.TrimSuffix(h.find("Device.IP.Interface.", "Name", "wan"), "."))
+	h.want("Device.DHCPv4.", "ClientNumberOfEntries=1") // wan6 is none
+	h.want(c, "Enable=true", "Status=Enabled", "DHCPStatus=Bound", "IPAddress=203.0.113.17", "SubnetMask=255.255.255.0",
+		"IPRouters=203.0.113.1", "DNSServers=203.0.113.53,198.51.100.53", "LeaseTimeRemaining=3600", "Renew=false")
+	r := h.commit(c, "Renew=true")
+	if !slices.Equal(r.After, []datamodel.Action{{Name: "renew lease", Arg: "wan"}}) {
+		t.Errorf("left to do: %+v", r.After)
+	}
+	if h.router.Renewals("wan") != 0 {
+		t.Error("renewed within the session")
+	}
+	if err := h.model.RenewLeases(t.Context(), []string{"wan"}); err != nil || h.router.Renewals("wan") != 1 {
+		t.Errorf("%d renewals, %v", h.router.Renewals("wan"), err)
+	}
+	if r := h.commit(c, "Renew=false"); len(r.After) != 0 {
+		t.Errorf("left to do: %+v", r.After)
+	}
+	h.router.SetLink("eth0", false)
+	h.want(c, "Status=Enabled", "DHCPStatus=Init", "IPAddress=", "DNSServers=", "LeaseTimeRemaining=0")
+
+	h.platform.Interfaces.Renew = nil
+	h.start()
+	if _, ok := h.values(c)[c+"Renew"]; ok {
+		t.Error("there is a Renew that nobody does")
+	}
+}
+
+// On logical interfaces the rest is as it is on links.
+func TestDHCPOnLogicalInterfaces(t *testing.T) {
+	h := buildOn(t, fake.NewLogical())
+	lan := strings.TrimSuffix(h.find("Device.IP.Interface.", "Name", "lan"), ".")
+	wan := strings.TrimSuffix(h.find("Device.IP.Interface.", "Name", "wan"), ".")
+	h.want(dhcp+"Pool.1.", "Interface="+lan, "Status=Enabled", "ClientNumberOfEntries=3")
+	h.want("Device.NAT.", "InterfaceSetting.1.Interface="+wan, "PortMapping.1.Interface="+wan, "PortMapping.1.Status=Enabled")
+	h.set(mappings+"1.", "Interface="+lan)
+	if got := entry(h, h.platform.NAT.Mappings, "printer"); got.Interface != "lan" {
+		t.Errorf("kept %+v", got)
 	}
 }

@@ -21,7 +21,9 @@ import (
 func (m *Model) lanServices(add func(have bool, objs ...func() datamodel.Object)) {
 	dhcp, nat := m.p.DHCP, m.p.NAT
 	serves := m.servesDHCP()
-	add(serves, m.dhcpv4, m.dhcpServer, m.dhcpPool)
+	add(serves || m.logical(), m.dhcpv4)
+	add(m.logical(), m.dhcpClient)
+	add(serves, m.dhcpServer, m.dhcpPool)
 	add(serves && dhcp.Hosts != nil, m.staticAddress)
 	add(serves && dhcp.Options != nil, m.dhcpOption)
 	add(serves && dhcp.Leases != nil, m.leaseClient, m.leasedAddress, m.leaseOption)

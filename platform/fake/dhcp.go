@@ -99,6 +99,21 @@ func (r *Router) RemoveLease(mac string) {
 	}, platform.Event{Topic: platform.LeaseChanged})
 }
 
+// Renewals returns how often the lease of an interface was renewed.
+func (r *Router) Renewals(key string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.network.renewals[key]
+}
+
+// Renew counts.
+func (b backend) Renew(ctx context.Context, key string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.network.renewals[key]++
+	return ctx.Err()
+}
+
 // applied reads which rows of some tables a service has taken up.
 type applied struct {
 	r       *Router

@@ -28,13 +28,13 @@ func NewLogical() *Router {
 				Enabled: true, Interface: "lan", Metric: 10,
 				Dest: netip.MustParsePrefix("198.51.100.0/24"), Gateway: netip.MustParseAddr("192.168.1.254"),
 			}}),
-		restarts: map[string]int{},
+		restarts: map[string]int{}, renewals: map[string]int{},
 	}
 	n.addresses, n.given = n.wantedAddresses(), n.wantedRoutes()
 	n.interfaces.takenUp(n.apply)
 	b := backend{r}
 	r.network = n
-	r.tables.Interfaces = platform.Interfaces{Table: n.interfaces, State: b, Restart: b}
+	r.tables.Interfaces = platform.Interfaces{Table: n.interfaces, State: b, Restart: b, Renew: b}
 	r.tables.Routing = n.routes
 	r.standOn("lan", "wan")
 	return r
@@ -47,6 +47,7 @@ type network struct {
 	addresses  []platform.Address // that it gave to links
 	given      []platform.Route
 	restarts   map[string]int
+	renewals   map[string]int
 }
 
 func homeInterfaces() []platform.Entry[platform.Interface] {
