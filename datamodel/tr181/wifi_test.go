@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -447,5 +448,32 @@ func TestNoWiFi(t *testing.T) {
 		if strings.HasPrefix(name, wifi) || strings.HasSuffix(name, ".AssociatedDevice") {
 			t.Error(name)
 		}
+	}
+}
+
+// The page that shows how an object is added shows this one as it is.
+func TestAddingAnObject(t *testing.T) {
+	page, err := os.ReadFile("../../docs/adding-an-object.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var code string
+	for _, name := range []string{"wifi_ssid.go", "tr181.go"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code += string(text)
+	}
+	shown := 0
+	for line := range strings.Lines(string(page)) {
+		if text, ok := strings.CutPrefix(line, "    "); ok {
+			if shown++; !strings.Contains(code, text) {
+				t.Errorf("nobody writes %q", text)
+			}
+		}
+	}
+	if shown < 15 {
+		t.Errorf("%d lines are shown", shown)
 	}
 }
