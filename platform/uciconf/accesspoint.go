@@ -123,11 +123,8 @@ func writeAP(e *edit, p *uci.Package, s *uci.Section, old, r *platform.AccessPoi
 		e.set(s, autoNetwork, "lan")
 	}
 	ssid, ap := halves(s)
-	if ap != r.Enabled {
+	if ap != r.Enabled || changed {
 		e.setHalves(s, ssid, r.Enabled)
-	}
-	if r.Enabled && (changed || !old.Enabled) {
-		return joinable(s)
 	}
 	return nil
 }
@@ -141,10 +138,10 @@ func (e *edit) point(p *uci.Package, s *uci.Section, old *platform.AccessPoint, 
 	}
 	target := p.Section(ssid)
 	if target == nil || !hasAP(target) {
-		return nil, fmt.Errorf("there is no network %q to offer", ssid)
+		return nil, notYet{fmt.Errorf("there is no network %q to offer", ssid)}
 	}
 	if other := apKey(&e.view, p, target); other != "" {
-		return nil, fmt.Errorf("network %q has an access point already, %q", ssid, other)
+		return nil, notYet{fmt.Errorf("network %q has an access point already, %q", ssid, other)}
 	}
 	on, _ := halves(target)
 	e.moveAP(s, target)

@@ -4,6 +4,7 @@ package uciconf
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,21 +55,66 @@ func (b *Batch) add(f func(*edit) error) (item int) {
 func (b *Batch) Prepare(ctx context.Context) error {
 	b.change = b.conf.o.Dir.Begin()
 	e := &edit{view: view{conf: b.conf, packages: map[string]*uci.Package{}, editing: true}, ctx: ctx, batch: b, doubtful: map[*uci.Section]bool{}}
-	for i, f := range b.items {
-		e.item, e.err = i, nil
-		err := f(e)
-		if err == nil {
-			err = e.err
-		}
-		if err != nil {
-			return &platform.ItemError{Item: i, Err: err}
-		}
+	if err := e.run(b.items); err != nil {
+		return err
 	}
 	if err := b.change.Prepare(); err != nil {
 		return err
 	}
 	b.deltas = b.change.Deltas()
 	return nil
+}
+
+// A notYet is an error that may be none once the other items are done: what an
+// item refers to may be another's to create.
+type notYet struct{ error }
+
+// run does the items in their order, those that have to wait once more, and last
+// what depends on all of them.
+func (e *edit) run(items []func(*edit) error) error {
+	var waiting []int
+	do := func(i int, f func(*edit) error, last bool) error {
+		e.item, e.err = i, nil
+		err := f(e)
+		if err == nil {
+			err = e.err
+		}
+		var wait notYet
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &wait) && !last:
+			waiting = append(waiting, i)
+			return nil
+		}
+		return &platform.ItemError{Item: i, Err: err}
+	}
+	for i, f := range items {
+		if err := do(i, f, false); err != nil {
+			return err
+		}
+	}
+	for _, i := range slices.Clone(waiting) {
+		if err := do(i, items[i], true); err != nil {
+			return err
+		}
+	}
+	for len(e.late) > 0 {
+		l := e.late[0]
+		e.late = e.late[1:]
+		if err := do(l.item, l.do, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// afterAll puts off what depends on the other items of the batch.
+func (e *edit) afterAll(do func(*edit) error) { e.late = append(e.late, lateItem{e.item, do}) }
+
+type lateItem struct {
+	item int
+	do   func(*edit) error
 }
 
 // Commit implements platform.ConfigBatch. The files are replaced one after the
@@ -171,10 +217,11 @@ func shown(option string, o *uci.Option) string {
 // An edit is what an item of a batch works on.
 type edit struct {
 	view
-	ctx   context.Context //nolint:containedctx // it lives as long as Prepare
+	ctx   context.Context // it lives as long as Prepare
 	batch *Batch
 	item  int
 	err   error // the first of those that the setters met
+	late  []lateItem
 	// doubtful are sections that were named now, of a file that is not the one
 	// whose rows were read.
 	doubtful map[*uci.Section]bool

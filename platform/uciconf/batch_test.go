@@ -75,6 +75,24 @@ func TestBatchTells(t *testing.T) {
 	}
 }
 
+// What an item refers to may be another's to create, in any order.
+func TestItemsWaitForEachOther(t *testing.T) {
+	c := vanilla(t)
+	ssid, s, err := c.SSIDs().Fresh(t.Context())
+	ap, a, err2 := c.AccessPoints().Fresh(t.Context())
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	a.SSID, s.Name = ssid, "new"
+	_, err = do(t, c, func(b platform.ConfigBatch) {
+		c.AccessPoints().Put(b, ap, a)
+		c.SSIDs().Put(b, ssid, s)
+	})
+	if err != nil || row(t, c.AccessPoints(), ap).SSID != ssid {
+		t.Errorf("%v", err)
+	}
+}
+
 // What only we read needs no reload.
 func TestOurOwnOptionsReloadNothing(t *testing.T) {
 	c := vanilla(t)
@@ -98,7 +116,7 @@ func TestOurOwnOptionsReloadNothing(t *testing.T) {
 func TestOneRefusalRefusesAll(t *testing.T) {
 	c := vanilla(t)
 	was := sums(t, c)
-	pool, mapping := row(t, c.DHCPPools(), "lan"), platform.PortMapping{Enabled: true, Protocol: "TCP"}
+	pool, mapping := row(t, c.DHCPPools(), "lan"), platform.PortMapping{Enabled: true, Protocol: "SCTP"}
 	pool.LeaseTime = 3600e9
 	_, err := do(t, c, func(b platform.ConfigBatch) {
 		c.DHCPPools().Put(b, "lan", pool)
@@ -291,15 +309,24 @@ func TestKeysOfNamelessSectionsAreNotTrustedForLong(t *testing.T) {
 // On a plain Linux there is no package yet: the first row makes it.
 func TestEmptyFolder(t *testing.T) {
 	c := New(Options{Dir: uci.Dir{Config: t.TempDir(), Create: true}})
-	if n := readAll(t, c); n != 0 {
-		t.Errorf("%d rows of nothing", n)
+	if n := readAll(t, c); n != 3 {
+		t.Errorf("%d rows of nothing: the server, the time and the names are there", n)
 	}
+	change(t, c, c.DHCPServer(), "dnsmasq", func(s *platform.DHCPServer) { s.Enabled = false })
+	change(t, c, c.Timing(), "system", func(r *platform.TimeConfig) { r.Enabled, r.Servers = true, []string{"ntp.example"} })
+	change(t, c, c.Naming(), "dns", func(r *platform.DNSConfig) { r.HostName = "pi" })
+	create(t, c, c.Forwards(), func(f *platform.DNSForward) { f.Enabled, f.Server = true, addr("192.0.2.1") })
+	create(t, c, c.Forwards(), func(f *platform.DNSForward) { f.Enabled, f.Server, f.Relay = true, addr("192.0.2.1"), true })
+	create(t, c, c.PortMappings(), func(m *platform.PortMapping) { m.Enabled, m.Interface, m.InternalClient = true, "eth0", "192.0.2.9" })
+	create(t, c, c.DHCPPools(), func(p *platform.DHCPPool) {
+		p.Enabled, p.Interface, p.Min, p.Max, p.Order = true, "eth1", addr("192.0.2.1"), addr("192.0.2.9"), 1
+	})
 	create(t, c, c.Routes(), func(r *platform.StaticRoute) { r.Enabled, r.Dest = true, netip.MustParsePrefix("10.0.0.0/8") })
 	if info, err := os.Stat(c.o.Dir.Path("network")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info, err)
 	}
 	c.o.Dir.Create = false
-	if _, _, err := c.PortMappings().Fresh(t.Context()); !errors.Is(err, os.ErrNotExist) || c.Has("firewall") || !c.Has("network") {
+	if _, _, err := c.SSIDs().Fresh(t.Context()); !errors.Is(err, os.ErrNotExist) || c.Has("wireless") || !c.Has("network") {
 		t.Errorf("%v", err)
 	}
 }

@@ -15,16 +15,13 @@ import (
 )
 
 // serverOff in the dnsmasq section says that no pool is served. dnsmasq has no
-// such switch: each pool is off then, and poolOn says which would be on.
-const (
-	serverOff = own + "dhcpv4_off"
-	poolOn    = own + "enabled"
-)
+// such switch: each pool is off then, and wished says which would be on.
+const serverOff = own + "dhcpv4_off"
 
 // DHCPServer is dnsmasq's DHCPv4, all pools of it.
 func (c *Conf) DHCPServer() platform.Table[platform.DHCPServer] {
 	return kind[platform.DHCPServer]{
-		pkg: "dhcp", types: []string{"dnsmasq"}, fixed: true, shows: isMain, key: fixedKey("dnsmasq"),
+		pkg: "dhcp", types: []string{"dnsmasq"}, shows: isMain, only: "dnsmasq",
 		read: func(_ *view, s *uci.Section) platform.DHCPServer {
 			return platform.DHCPServer{Enabled: !isSet(s, serverOff, false)}
 		},
@@ -35,8 +32,7 @@ func (c *Conf) DHCPServer() platform.Table[platform.DHCPServer] {
 			}
 			for _, pool := range p.Sections {
 				if pool.Type == "dhcp" {
-					on := served(pool)
-					e.serve(pool, on, r.Enabled)
+					e.serve(pool, served(pool), r.Enabled && settled(pool))
 				}
 			}
 			return nil
@@ -48,21 +44,16 @@ func (c *Conf) DHCPServer() platform.Table[platform.DHCPServer] {
 // further instances, and bound to interfaces.
 func isMain(s *uci.Section) bool { return len(list(s, "interface")) == 0 }
 
-// fixedKey is the key of a row that there is one of.
-func fixedKey(key string) func(*view, *uci.Package, *uci.Section) string {
-	return func(*view, *uci.Package, *uci.Section) string { return key }
-}
-
 // served says whether a pool is enabled, as if the server were.
 func served(s *uci.Section) bool {
 	off := isSet(s, "ignore", false) || s.Get("dhcpv4") == "disabled"
-	return !off || isSet(s, poolOn, false)
+	return !off || isSet(s, wished, false)
 }
 
 // serve switches a pool. ignore would take IPv6 along, so it is dhcpv4 that says
 // so; newer versions of dnsmasq's script want to see "server".
 func (e *edit) serve(s *uci.Section, pool, server bool) {
-	e.flag(s, poolOn, isSet(s, poolOn, false), pool && !server, false)
+	e.wish(s, pool && !server)
 	off := isSet(s, "ignore", false) || s.Get("dhcpv4") == "disabled"
 	switch on := pool && server; {
 	case on && off:
@@ -190,14 +181,10 @@ func leaseText(d time.Duration) string {
 }
 
 func writePool(e *edit, p *uci.Package, s *uci.Section, old, r *platform.DHCPPool) error {
-	on := serverOn(p)
 	if len(s.Options) == 0 {
-		e.serve(s, false, on)
+		e.serve(s, false, false)
 		*old = readPool(&e.view, s)
 		old.Min, old.Max = netip.Addr{}, netip.Addr{}
-	}
-	if old.Enabled != r.Enabled {
-		e.serve(s, r.Enabled, on)
 	}
 	if old.Order != r.Order {
 		e.num(s, orderOption, number(s, orderOption), r.Order)
@@ -206,10 +193,15 @@ func writePool(e *edit, p *uci.Package, s *uci.Section, old, r *platform.DHCPPoo
 	if !slices.Equal(old.Reserved, r.Reserved) {
 		e.list(s, reservedOption, texts(old.Reserved), texts(r.Reserved))
 	}
-	if old.Min != r.Min || old.Max != r.Max || old.Interface != r.Interface {
-		if err := e.writeRange(s, r); err != nil {
-			return err
-		}
+	if old.Min != r.Min || old.Max != r.Max || old.Interface != r.Interface || old.Enabled != r.Enabled {
+		moved := old.Min != r.Min || old.Max != r.Max || old.Interface != r.Interface
+		e.afterAll(func(e *edit) error { // the interface may get its address in this batch
+			if moved {
+				e.writeRange(s, r.Interface, r.Min, r.Max)
+			}
+			e.serve(s, r.Enabled, serverOn(p) && settled(s))
+			return nil
+		})
 	}
 	if old.Mask != r.Mask {
 		e.set(s, "netmask", text(r.Mask))
@@ -235,27 +227,44 @@ func writePool(e *edit, p *uci.Package, s *uci.Section, old, r *platform.DHCPPoo
 	return nil
 }
 
-// writeRange writes start and limit. What cannot be said with them yet, because
-// the interface has no address, or has no place for the range, is kept while the
-// pool is off.
-func (e *edit) writeRange(s *uci.Section, r *platform.DHCPPool) error {
-	e.set(s, limitsOption, "")
-	if !r.Min.IsValid() && !r.Max.IsValid() {
-		return nil
-	}
-	net, ok := subnet(&e.view, r.Interface)
-	if ok && net.Contains(r.Min) && net.Contains(r.Max) && !r.Max.Less(r.Min) {
+// settled says whether a pool has a range on an interface.
+func settled(s *uci.Section) bool { return s.Get("interface") != "" && s.Option(limitsOption) == nil }
+
+// writeRange writes start and limit. What cannot be said with them, because the
+// interface has no address, or another one, is kept, and not served.
+func (e *edit) writeRange(s *uci.Section, iface string, low, high netip.Addr) {
+	net, ok := subnet(&e.view, iface)
+	if ok && net.Contains(low) && net.Contains(high) && !high.Less(low) {
 		base := toUint(net.Masked().Addr())
-		e.str(s, "start", s.Get("start"), strconv.FormatUint(uint64(toUint(r.Min)-base), 10))
-		e.str(s, "limit", s.Get("limit"), strconv.FormatUint(uint64(toUint(r.Max)-toUint(r.Min))+1, 10))
-		return nil
-	}
-	if r.Enabled {
-		return fmt.Errorf("addresses %s to %s are no range in the network of interface %q", text(r.Min), text(r.Max), r.Interface)
+		e.set(s, limitsOption, "")
+		e.str(s, "start", s.Get("start"), strconv.FormatUint(uint64(toUint(low)-base), 10))
+		e.str(s, "limit", s.Get("limit"), strconv.FormatUint(uint64(toUint(high)-toUint(low))+1, 10))
+		return
 	}
 	e.set(s, "start", "")
 	e.set(s, "limit", "")
-	e.setList(s, limitsOption, []string{orNone(r.Min), orNone(r.Max)})
+	e.setList(s, limitsOption, []string{orNone(low), orNone(high)})
+}
+
+// settlePools gives pools that wait for the network of an interface their ranges.
+func (e *edit) settlePools(iface string) error {
+	waits := func(s *uci.Section) bool {
+		return s.Type == "dhcp" && s.Get("interface") == iface && s.Option(limitsOption) != nil
+	}
+	if !slices.ContainsFunc(e.beside("dhcp").Sections, waits) {
+		return nil
+	}
+	p, err := e.open("dhcp")
+	if err != nil {
+		return err
+	}
+	for _, s := range p.Sections {
+		if waits(s) {
+			r := readPool(&e.view, s)
+			e.writeRange(s, iface, r.Min, r.Max)
+			e.serve(s, r.Enabled, serverOn(p) && settled(s))
+		}
+	}
 	return nil
 }
 

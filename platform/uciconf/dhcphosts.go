@@ -23,7 +23,7 @@ func (c *Conf) DHCPHosts() platform.Table[platform.DHCPHost] {
 }
 
 func readHost(v *view, s *uci.Section) platform.DHCPHost {
-	r := platform.DHCPHost{Enabled: s.Type == "host", MAC: first(s, "mac"), Name: s.Get("name"), Pool: s.Get(poolOption)}
+	r := platform.DHCPHost{Enabled: s.Type == "host" || isSet(s, wished, false), MAC: first(s, "mac"), Name: s.Get("name"), Pool: s.Get(poolOption)}
 	r.Addr, _ = netip.ParseAddr(s.Get("ip"))
 	if r.Pool == "" {
 		r.Pool = poolOf(v, r.Addr)
@@ -67,15 +67,16 @@ func writeHost(e *edit, p *uci.Package, s *uci.Section, old, r *platform.DHCPHos
 		}
 		e.set(s, "name", r.Name)
 	}
-	e.set(s, poolOption, "")
-	if poolOf(&e.view, r.Addr) != r.Pool {
-		e.set(s, poolOption, r.Pool)
+	kept := r.Pool
+	if poolOf(&e.view, r.Addr) == kept {
+		kept = ""
 	}
+	e.str(s, poolOption, s.Get(poolOption), kept)
+	complete := r.MAC != "" && r.Addr.IsValid()
+	e.wish(s, r.Enabled && !complete)
 	typ := own + "host"
-	if r.Enabled {
-		if typ = "host"; r.MAC == "" || !r.Addr.IsValid() {
-			return fmt.Errorf("a fixed address needs a MAC address and an address")
-		}
+	if r.Enabled && complete {
+		typ = "host"
 	}
 	if s.Type != typ {
 		if err := p.Retype(s, typ); err != nil {

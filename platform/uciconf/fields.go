@@ -162,6 +162,15 @@ func (e *edit) list(s *uci.Section, option string, old, now []string) {
 	e.setList(s, option, now)
 }
 
+// wished marks a row that is enabled and cannot be yet, because something is
+// missing: TR-181 lets one say so, and calls it misconfigured. What OpenWrt
+// reads of it is off.
+const wished = own + "enabled"
+
+func (e *edit) wish(s *uci.Section, on bool) {
+	e.flag(s, wished, isSet(s, wished, false), on, false)
+}
+
 // fixed refuses to change what a platform cannot.
 func fixed[T comparable](e *edit, name string, old, now T) {
 	if old != now {

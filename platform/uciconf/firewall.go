@@ -118,7 +118,7 @@ const (
 
 func readMapping(v *view, s *uci.Section) platform.PortMapping {
 	r := platform.PortMapping{
-		Enabled:        isSet(s, "enabled", true) && s.Get("src") != "",
+		Enabled:        isSet(s, "enabled", true) || isSet(s, wished, false),
 		AllInterfaces:  isSet(s, allInterfaces, false),
 		Lease:          time.Duration(number(s, leaseOption)) * time.Second,
 		Protocol:       protocol(s),
@@ -129,6 +129,7 @@ func readMapping(v *view, s *uci.Section) platform.PortMapping {
 		r.InternalClient = name
 	}
 	if !r.AllInterfaces {
+		r.Interface = s.Get(own + "interface")
 		for _, z := range v.beside("firewall").Sections {
 			if z.Type == "zone" && z.Get("name") == s.Get("src") {
 				r.Interface = mappingInterface(s, z)
@@ -197,9 +198,7 @@ func writeMapping(e *edit, p *uci.Package, s *uci.Section, old, r *platform.Port
 		*old = readMapping(&e.view, s)
 	}
 	if old.Interface != r.Interface || old.AllInterfaces != r.AllInterfaces {
-		if err := e.writeSource(p, s, r); err != nil {
-			return err
-		}
+		e.writeSource(p, s, r)
 	}
 	if old.Protocol != r.Protocol {
 		if r.Protocol != "TCP" && r.Protocol != "UDP" {
@@ -220,9 +219,7 @@ func writeMapping(e *edit, p *uci.Package, s *uci.Section, old, r *platform.Port
 		e.set(s, "dest_port", portText(r.InternalPort, 0))
 	}
 	if old.InternalClient != r.InternalClient {
-		if err := e.writeClient(s, r.InternalClient); err != nil {
-			return err
-		}
+		e.writeClient(s, r.InternalClient)
 	}
 	e.str(s, "name", old.Description, r.Description)
 	e.num(s, leaseOption, uint32(old.Lease/time.Second), uint32(r.Lease/time.Second))
@@ -232,11 +229,12 @@ func writeMapping(e *edit, p *uci.Package, s *uci.Section, old, r *platform.Port
 			e.set(s, expiresOption, strconv.FormatInt(r.Expires.Unix(), 10))
 		}
 	}
-	if old.Enabled != r.Enabled {
-		if r.Enabled && (s.Get("src") == "" || s.Get("dest_ip") == "") {
-			return fmt.Errorf("a port mapping needs an interface that is in a firewall zone, and an internal client")
-		}
-		e.flag(s, "enabled", isSet(s, "enabled", true), r.Enabled, true)
+	if old.Enabled != r.Enabled || old.Interface != r.Interface || old.AllInterfaces != r.AllInterfaces || old.InternalClient != r.InternalClient {
+		// Without a source fw4 leaves it out, and without a host inside it leads
+		// to the router itself.
+		complete := s.Get("src") != "" && s.Get("dest_ip") != ""
+		e.flag(s, "enabled", isSet(s, "enabled", true), r.Enabled && complete, true)
+		e.wish(s, r.Enabled && !complete)
 	}
 	return nil
 }
@@ -253,8 +251,8 @@ func prefixText(p netip.Prefix) string {
 
 // writeSource writes where the traffic comes from. fw4 refuses a redirect from
 // everywhere; all interfaces are those whose addresses others see, the zone that
-// translates.
-func (e *edit) writeSource(p *uci.Package, s *uci.Section, r *platform.PortMapping) error {
+// translates. An interface in no zone is kept, and leads nowhere.
+func (e *edit) writeSource(p *uci.Package, s *uci.Section, r *platform.PortMapping) {
 	src, kept := "", ""
 	switch {
 	case r.AllInterfaces:
@@ -263,28 +261,23 @@ func (e *edit) writeSource(p *uci.Package, s *uci.Section, r *platform.PortMappi
 				src = z.Get("name")
 			}
 		}
-		if src == "" {
-			return fmt.Errorf("no firewall zone translates addresses")
-		}
 	case r.Interface != "":
-		z := zoneOf(&e.view, r.Interface)
-		if z == nil {
-			return fmt.Errorf("interface %q is in no firewall zone", r.Interface)
-		}
-		src = z.Get("name")
-		if first(z, "network") != r.Interface {
-			kept = r.Interface
+		kept = r.Interface
+		if z := zoneOf(&e.view, r.Interface); z != nil {
+			src = z.Get("name")
+			if first(z, "network") == r.Interface {
+				kept = ""
+			}
 		}
 	}
 	e.str(s, "src", s.Get("src"), src)
 	e.str(s, own+"interface", s.Get(own+"interface"), kept)
 	e.flag(s, allInterfaces, isSet(s, allInterfaces, false), r.AllInterfaces, false)
-	return nil
 }
 
 // writeClient writes the host inside, and the zone that it is in. A name is one
-// that a fixed address has.
-func (e *edit) writeClient(s *uci.Section, client string) error {
+// that a fixed address has; one that nobody has is kept, and leads nowhere.
+func (e *edit) writeClient(s *uci.Section, client string) {
 	ip, kept := client, ""
 	addr, err := netip.ParseAddr(client)
 	if err != nil && client != "" {
@@ -294,14 +287,12 @@ func (e *edit) writeClient(s *uci.Section, client string) error {
 				ip = h.Get("ip")
 			}
 		}
-		if addr, err = netip.ParseAddr(ip); err != nil {
-			return fmt.Errorf("internal client %q: no fixed address is known of this name", client)
-		}
+		addr, err = netip.ParseAddr(ip)
 	}
 	e.str(s, "dest_ip", s.Get("dest_ip"), ip)
 	e.str(s, clientOption, s.Get(clientOption), kept)
-	if client == "" {
-		return nil
+	if err != nil {
+		return
 	}
 	for _, z := range e.beside("firewall").Sections {
 		if z.Type != "zone" {
@@ -310,9 +301,8 @@ func (e *edit) writeClient(s *uci.Section, client string) error {
 		for _, member := range list(z, "network") {
 			if net, ok := subnet(&e.view, member); ok && net.Contains(addr) {
 				e.str(s, "dest", s.Get("dest"), z.Get("name"))
-				return nil
+				return // else fw4 finds the zone when it knows the addresses
 			}
 		}
 	}
-	return nil // fw4 finds the zone when it knows the addresses
 }

@@ -44,24 +44,49 @@ func (c *Conf) Forwards() platform.Table[platform.DNSForward] {
 	return t
 }
 
-// A nameList is a list of name servers. Its interface is "" for the relay's.
+// A nameList is a list of name servers: the relay's, or the device's own with an
+// interface. Those that belong to no interface in particular are the loopback's,
+// which is always up.
 type nameList struct {
-	section     *uci.Section
-	option, key string
+	section *uci.Section
+	option  string
+	key     string // what the keys of its rows begin with
+	iface   string // of its rows
+	relay   bool
 }
+
+// anybody is the section of servers without an interface where there is no
+// loopback: on a device without netifd.
+const anybody = own + "client"
 
 func nameLists(v *view, dhcp, network *uci.Package) []nameList {
 	var all []nameList
 	if s := mainDNS(dhcp); s != nil {
-		all = append(all, nameList{s, "server", ""})
+		all = append(all, relayList(s))
 	}
 	for _, s := range network.Sections {
-		if s.Type == "interface" && (s.Option("dns") != nil || s.Option(own+"dns") != nil) {
-			all = append(all, nameList{s, "dns", v.key(network, s)})
+		if s.Type != "interface" && s.Type != anybody || s.Option("dns") == nil && s.Option(own+"dns") == nil {
+			continue
 		}
+		all = append(all, clientList(v, network, s))
 	}
 	return all
 }
+
+func relayList(s *uci.Section) nameList {
+	return nameList{section: s, option: "server", key: "relay", relay: true}
+}
+
+func clientList(v *view, network *uci.Package, s *uci.Section) nameList {
+	key := v.key(network, s)
+	l := nameList{section: s, option: "dns", key: key, iface: key}
+	if isLoopback(s) {
+		l.iface = ""
+	}
+	return l
+}
+
+func isLoopback(s *uci.Section) bool { return s.Type == anybody || first(s, "device") == "lo" }
 
 func (l nameList) rows() []mark {
 	return marked(l.section, l.option, list(l.section, l.option), l.derive)
@@ -74,15 +99,12 @@ func (l nameList) derive(text string) string {
 	if _, err := netip.ParseAddr(addr); err != nil {
 		return ""
 	}
-	if l.key == "" {
-		return "relay_" + text
-	}
 	return l.key + "_" + text
 }
 
 func (l nameList) forward(v *view, m mark) platform.DNSForward {
 	addr, link, _ := strings.Cut(m.value, "@")
-	r := platform.DNSForward{Enabled: !m.off, Interface: l.key, Relay: l.key == ""}
+	r := platform.DNSForward{Enabled: !m.off, Interface: l.iface, Relay: l.relay}
 	r.Server, _ = netip.ParseAddr(addr)
 	if r.Relay && link != "" {
 		r.Interface = link
@@ -101,27 +123,26 @@ func (e *edit) putForward(p *uci.Package, key string, row *platform.DNSForward) 
 	if err != nil {
 		return err
 	}
-	if row.Enabled && !row.Server.IsValid() {
-		return fmt.Errorf("a name server needs an address")
-	}
 	value := text(row.Server)
 	if value == "" {
-		value = "-"
+		value = noValue
 	}
-	target := nameList{section: mainDNS(p), option: "server"}
+	var target nameList
 	if row.Relay {
+		relay, err := e.relay(p)
+		if err != nil {
+			return err
+		}
+		target = relayList(relay)
 		if link := linkOf(network, row.Interface); link != "" {
 			value += "@" + link
 		}
 	} else {
-		s := network.Section(row.Interface)
-		if s == nil || s.Type != "interface" {
-			return fmt.Errorf("a name server of the device needs an interface: there is no %q", row.Interface)
+		s := e.clientSection(network, row.Interface)
+		if s == nil {
+			return notYet{fmt.Errorf("there is no interface %q", row.Interface)}
 		}
-		target = nameList{s, "dns", row.Interface}
-	}
-	if target.section == nil {
-		return fmt.Errorf("there is no relay: %w", platform.ErrUnsupported)
+		target = clientList(&e.view, network, s)
 	}
 	for _, l := range nameLists(&e.view, p, network) {
 		if l.section == target.section {
@@ -135,6 +156,20 @@ func (e *edit) putForward(p *uci.Package, key string, row *platform.DNSForward) 
 	now := put(slices.Clone(old), mark{key: key, value: value, off: !row.Enabled})
 	e.setMarked(target.section, target.option, old, now, target.derive)
 	return nil
+}
+
+// clientSection is where the device's own servers of an interface are, nil when
+// there is no such interface.
+func (e *edit) clientSection(network *uci.Package, iface string) *uci.Section {
+	for _, s := range network.Sections {
+		if s.Type == "interface" && s.Name == iface || iface == "" && isLoopback(s) {
+			return s
+		}
+	}
+	if iface != "" {
+		return nil
+	}
+	return e.add(network, anybody, anybody)
 }
 
 // linkOf is the link below an interface, for a server that is asked by it only.

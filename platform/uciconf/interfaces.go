@@ -54,7 +54,7 @@ func readInterface(v *view, s *uci.Section) platform.Interface {
 	r.IPv6 = !slices.Contains(only4, r.Proto) && isSet(s, "ipv6", true)
 	r.Gateway, _ = netip.ParseAddr(s.Get("gateway"))
 	for _, m := range addressRows(s) {
-		prefix, _ := netip.ParsePrefix(m.value) // none while it is off: see writeAddrs
+		prefix, _ := netip.ParsePrefix(m.value) // noValue is none
 		r.Addrs = append(r.Addrs, platform.InterfaceAddr{Key: m.key, Enabled: !m.off, Prefix: prefix})
 	}
 	if s.Option("ip6assign") != nil && hasULA(v.beside("network")) {
@@ -166,6 +166,7 @@ func writeInterface(e *edit, p *uci.Package, s *uci.Section, old, r *platform.In
 		if err := e.writeAddrs(s, r.Addrs); err != nil {
 			return err
 		}
+		e.afterAll(func(e *edit) error { return e.settlePools(s.Name) })
 	}
 	if old.Zone != r.Zone {
 		return e.setZone(s.Name, r.Zone)
@@ -177,22 +178,19 @@ func (e *edit) writeAddrs(s *uci.Section, all []platform.InterfaceAddr) error {
 	var v4, v6 []netip.Prefix
 	var rows []mark
 	for _, a := range all {
-		if !a.Prefix.IsValid() && a.Enabled {
-			return fmt.Errorf("an address that is enabled has to be one")
-		}
 		if a.Key == "" || strings.ContainsAny(a.Key, " \t\n") {
 			return fmt.Errorf("bad key %q of an address", a.Key)
 		}
 		if slices.ContainsFunc(rows, func(m mark) bool { return m.key == a.Key }) {
 			return fmt.Errorf("two addresses with the key %q", a.Key)
 		}
-		value := "-"
+		value := noValue
 		if a.Prefix.IsValid() {
 			value = a.Prefix.String()
 		}
 		rows = append(rows, mark{key: a.Key, value: value, off: !a.Enabled})
 		switch {
-		case !a.Enabled:
+		case !a.Enabled || !a.Prefix.IsValid():
 		case a.Prefix.Addr().Is4():
 			v4 = append(v4, a.Prefix)
 		default:

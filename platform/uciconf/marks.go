@@ -12,11 +12,17 @@ import (
 	"gatehouse/internal/uci"
 )
 
+// noValue begins the value of a row that has none yet.
+const noValue = "-"
+
 // A mark is one such row. In a file it reads "KEY on VALUE" or "KEY off VALUE".
 type mark struct {
 	key, value string
 	off        bool
 }
+
+// listed says whether the row is in the list.
+func (m mark) listed() bool { return !m.off && !strings.HasPrefix(m.value, noValue) }
 
 // marked reads the rows of a list: values are what it holds, derive gives the
 // key that a value has without a mark, "" for one that is no row.
@@ -34,7 +40,7 @@ func marked(s *uci.Section, option string, values []string, derive func(value st
 		if derive(v) == "" {
 			continue
 		}
-		i := slices.IndexFunc(kept, func(m mark) bool { return !m.off && m.value == v && !used[m.key] })
+		i := slices.IndexFunc(kept, func(m mark) bool { return m.listed() && m.value == v && !used[m.key] })
 		row := mark{value: v}
 		if i >= 0 {
 			row.key = kept[i].key
@@ -43,7 +49,7 @@ func marked(s *uci.Section, option string, values []string, derive func(value st
 		rows = append(rows, row)
 	}
 	for _, m := range kept {
-		if m.off && !used[m.key] {
+		if !m.listed() && !used[m.key] {
 			used[m.key] = true
 			rows = append(rows, m)
 		}
@@ -69,7 +75,7 @@ func (e *edit) setMarks(s *uci.Section, option string, rows []mark, derive func(
 		switch {
 		case r.off:
 			kept = append(kept, r.key+" off "+r.value)
-		case r.key != derive(r.value):
+		case !r.listed() || r.key != derive(r.value):
 			kept = append(kept, r.key+" on "+r.value)
 		}
 	}
@@ -99,7 +105,7 @@ func (e *edit) setMarked(s *uci.Section, option string, old, now []mark, derive 
 	}
 	before := map[string][]string{} // keys of the rows of a value, in order
 	for _, r := range old {
-		if !r.off {
+		if r.listed() {
 			before[r.value] = append(before[r.value], r.key)
 		}
 	}
@@ -111,13 +117,13 @@ func (e *edit) setMarked(s *uci.Section, option string, old, now []mark, derive 
 			continue
 		}
 		before[v] = keys[1:]
-		if r, ok := current[keys[0]]; ok && !r.off {
+		if r, ok := current[keys[0]]; ok && r.listed() {
 			values = append(values, r.value)
 			delete(current, keys[0])
 		}
 	}
 	for _, r := range now {
-		if _, left := current[r.key]; left && !r.off {
+		if _, left := current[r.key]; left && r.listed() {
 			values = append(values, r.value)
 		}
 	}

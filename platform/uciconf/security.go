@@ -219,17 +219,16 @@ func (e *edit) writeKeys(s *uci.Section, old, r *platform.WiFiSecurity) error {
 	return nil
 }
 
-// joinable refuses what hostapd would not start with: it would take the other
-// networks of the radio along.
-func joinable(s *uci.Section) error {
+// joinable says whether a section has what hostapd has to know for its mode.
+func joinable(s *uci.Section) bool {
 	r := readSecurity(s)
 	switch {
-	case strings.HasSuffix(r.Mode, "-Enterprise") && !r.RadiusServer.IsValid():
-		return fmt.Errorf("%s needs a RADIUS server", r.Mode)
-	case strings.HasPrefix(r.Mode, "WEP") && len(r.WEPKey) == 0:
-		return fmt.Errorf("%s needs a key", r.Mode)
-	case strings.Contains(r.Mode, "-Personal") && len(s.Get("key")) < 8:
-		return fmt.Errorf("%s needs a passphrase of 8 to 63 characters", r.Mode)
+	case strings.HasSuffix(r.Mode, "-Enterprise"):
+		return r.RadiusServer.IsValid()
+	case strings.HasPrefix(r.Mode, "WEP"):
+		return len(r.WEPKey) > 0
+	case strings.Contains(r.Mode, "-Personal"):
+		return len(s.Get("key")) >= 8
 	}
-	return nil
+	return true
 }

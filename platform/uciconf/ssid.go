@@ -8,10 +8,14 @@ package uciconf
 // option gh_ap says: the key of the one that was made to point here, or "-" for
 // none. An access point that points nowhere is a section of type
 // gh_accesspoint, whose key is told in the same way. Only what both halves want is on the air, so disabled is set
-// while one of them is off, and gh_on names the other.
+// while one of them is off, and gh_on names the other. It names both where something
+// is missing that hostapd cannot start without (a passphrase): it would take the
+// other networks of the radio along.
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"gatehouse/internal/uci"
 	"gatehouse/platform"
@@ -22,7 +26,7 @@ const (
 	accessPoint = own + "accesspoint" // one that points nowhere
 	apOption    = own + "ap"          // the key of a section's access point
 	noAP        = "-"
-	onOption    = own + "on" // "ssid" or "ap": enabled, while the other half is not
+	onOption    = own + "on" // "ssid", "ap" or both: enabled, and yet not on the air
 )
 
 // SSIDs are networks that this device offers, or joins.
@@ -67,27 +71,26 @@ func halves(s *uci.Section) (ssid, ap bool) {
 	if !isSet(s, "disabled", false) {
 		return true, true
 	}
-	on := s.Get(onOption)
-	return on == "ssid", on == "ap"
+	on := list(s, onOption)
+	return slices.Contains(on, "ssid"), slices.Contains(on, "ap")
 }
 
 func (e *edit) setHalves(s *uci.Section, ssid, ap bool) {
-	if hasAP(s) && s.Get(apOption) == noAP {
-		ap = false
+	if !hasAP(s) { // a station: there is no other half
+		e.flag(s, "disabled", isSet(s, "disabled", false), !ssid, false)
+		return
 	}
-	if !hasAP(s) {
-		ap = true
+	ap = ap && s.Get(apOption) != noAP
+	air := ssid && ap && joinable(s)
+	var on []string
+	if ssid && !air {
+		on = append(on, "ssid")
 	}
-	was := isSet(s, "disabled", false)
-	e.flag(s, "disabled", was, !ssid || !ap, false)
-	on := ""
-	switch {
-	case ssid && !ap:
-		on = "ssid"
-	case ap && !ssid && hasAP(s):
-		on = "ap"
+	if ap && !air {
+		on = append(on, "ap")
 	}
-	e.str(s, onOption, s.Get(onOption), on)
+	e.flag(s, "disabled", isSet(s, "disabled", false), !air, false)
+	e.str(s, onOption, s.Get(onOption), strings.Join(on, " "))
 }
 
 func readSSID(v *view, s *uci.Section) platform.SSID {

@@ -24,7 +24,7 @@ func named(p *uci.Package, typ, name string) *uci.Section {
 // Timing is how the time is kept: one row.
 func (c *Conf) Timing() platform.Table[platform.TimeConfig] {
 	return kind[platform.TimeConfig]{
-		pkg: "system", types: []string{"system"}, fixed: true, key: fixedKey("system"),
+		pkg: "system", types: []string{"system"}, only: "system",
 		read: func(v *view, s *uci.Section) platform.TimeConfig {
 			ntp := named(v.beside("system"), "timeserver", "ntp")
 			return platform.TimeConfig{
@@ -65,7 +65,7 @@ func writeTiming(e *edit, p *uci.Package, s *uci.Section, old, r *platform.TimeC
 // device itself asks its relay; there is no switch for that.
 func (c *Conf) Naming() platform.Table[platform.DNSConfig] {
 	return kind[platform.DNSConfig]{
-		pkg: "system", types: []string{"system"}, fixed: true, key: fixedKey("dns"),
+		pkg: "system", types: []string{"system"}, only: "dns",
 		read: func(v *view, s *uci.Section) platform.DNSConfig {
 			relay := mainDNS(v.beside("dhcp"))
 			return platform.DNSConfig{ClientEnabled: true, RelayEnabled: relay != nil && relay.Get("port") != "0", HostName: s.Get("hostname")}
@@ -83,9 +83,9 @@ func (c *Conf) Naming() platform.Table[platform.DNSConfig] {
 			if err != nil {
 				return err
 			}
-			relay := mainDNS(p)
-			if relay == nil {
-				return fmt.Errorf("there is no relay: %w", platform.ErrUnsupported)
+			relay, err := e.relay(p)
+			if err != nil {
+				return err
 			}
 			port := "0"
 			if r.RelayEnabled {
@@ -95,6 +95,18 @@ func (c *Conf) Naming() platform.Table[platform.DNSConfig] {
 			return nil
 		},
 	}.table(c)
+}
+
+// relay is the device's own dnsmasq, to be changed.
+func (e *edit) relay(p *uci.Package) (*uci.Section, error) {
+	s := mainDNS(p)
+	switch {
+	case s != nil:
+		return s, nil
+	case e.conf.o.Dir.Create:
+		return e.add(p, "dnsmasq", "dnsmasq"), nil
+	}
+	return nil, fmt.Errorf("there is no relay: %w", platform.ErrUnsupported)
 }
 
 // mainDNS is the device's own dnsmasq.

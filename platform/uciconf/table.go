@@ -169,6 +169,9 @@ type kind[T any] struct {
 	prefix string
 	blank  T
 	fixed  bool
+	// only is the key of the one row that there is. In a folder of our own it is
+	// there before anything is written.
+	only string
 	// shows says whether the section is a row; nil: it is.
 	shows func(s *uci.Section) bool
 	// key overrides the name of the section as the key of the row; nil: it is.
@@ -181,7 +184,12 @@ type kind[T any] struct {
 
 func (k kind[T]) table(c *Conf) platform.Table[T] {
 	t := &table[T]{conf: c, pkg: k.pkg, prefix: k.prefix, blank: k.blank}
-	if k.key == nil {
+	made := k.only != "" && c.o.Dir.Create
+	switch {
+	case k.only != "":
+		k.fixed = true
+		k.key = func(*view, *uci.Package, *uci.Section) string { return k.only }
+	case k.key == nil:
 		k.key = (*view).key
 	}
 	if k.shows == nil {
@@ -190,10 +198,13 @@ func (k kind[T]) table(c *Conf) platform.Table[T] {
 	t.rows = func(v *view, p *uci.Package, emit func(platform.Entry[T]) bool) {
 		for _, s := range p.Sections {
 			if slices.Contains(k.types, s.Type) && k.shows(s) {
-				if !emit(platform.Entry[T]{Key: k.key(v, p, s), Value: k.read(v, s), Fixed: k.fixed}) {
+				if !emit(platform.Entry[T]{Key: k.key(v, p, s), Value: k.read(v, s), Fixed: k.fixed}) || k.only != "" {
 					return
 				}
 			}
+		}
+		if made {
+			emit(platform.Entry[T]{Key: k.only, Value: k.read(v, &uci.Section{}), Fixed: true})
 		}
 	}
 	find := func(e *edit, p *uci.Package, key string) (*uci.Section, error) {
@@ -209,10 +220,13 @@ func (k kind[T]) table(c *Conf) platform.Table[T] {
 		if err != nil {
 			return err
 		}
-		if s == nil {
-			if k.prefix == "" {
-				return fmt.Errorf("%s: %w", key, platform.ErrGone)
-			}
+		switch {
+		case s != nil:
+		case made && key == k.only:
+			s = e.add(p, k.types[0], k.types[0])
+		case k.prefix == "":
+			return fmt.Errorf("%s: %w", key, platform.ErrGone)
+		default:
 			s = e.add(p, k.types[0], key)
 		}
 		old := k.read(&e.view, s)

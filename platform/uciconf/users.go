@@ -18,7 +18,7 @@ func (c *Conf) Users() platform.Table[platform.User] {
 	return kind[platform.User]{
 		pkg: "rpcd", types: []string{own + "login", "login"}, prefix: "user",
 		read: func(_ *view, s *uci.Section) platform.User {
-			return platform.User{Enabled: s.Type == "login", Name: s.Get("username"), Language: s.Get(own + "language")}
+			return platform.User{Enabled: s.Type == "login" || isSet(s, wished, false), Name: s.Get("username"), Language: s.Get(own + "language")}
 		},
 		write: writeUser,
 	}.table(c)
@@ -42,11 +42,11 @@ func writeUser(e *edit, p *uci.Package, s *uci.Section, old, r *platform.User) e
 		e.set(s, "password", hash)
 	}
 	e.str(s, own+"language", old.Language, r.Language)
+	complete := r.Name != "" && s.Get("password") != ""
+	e.wish(s, r.Enabled && !complete)
 	typ := own + "login"
-	if r.Enabled {
-		if typ = "login"; r.Name == "" || s.Get("password") == "" {
-			return fmt.Errorf("a user needs a name and a password")
-		}
+	if r.Enabled && complete {
+		typ = "login"
 	}
 	if s.Type != typ {
 		if err := p.Retype(s, typ); err != nil {

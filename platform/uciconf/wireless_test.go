@@ -177,10 +177,8 @@ func TestAccessPointRefusals(t *testing.T) {
 	type ap = platform.AccessPoint
 	c := vanilla(t)
 	for _, f := range []func(*ap){
-		func(a *ap) { a.Security.Mode = "WPA2-Personal" },
 		func(a *ap) { a.Security.Mode, a.Security.Passphrase = "WPA2-Personal", "short" },
 		func(a *ap) { a.Security.Mode, a.Security.Passphrase = "WPA2-Personal", "passphrase\nwpa=0" },
-		func(a *ap) { a.Security.Mode = "WPA2-Enterprise" },
 		func(a *ap) { a.Security.Mode = "WPA9" },
 		func(a *ap) { a.Security.Mode, a.Security.WEPKey = "WEP-64", []byte("1234") },
 		func(a *ap) { a.Security.PSK = []byte("1234") },
@@ -241,6 +239,17 @@ func TestHalves(t *testing.T) {
 		if got := on(); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
+	}
+	// hostapd would not start: it waits for what is missing.
+	for _, mode := range []string{"WPA2-Personal", "WPA2-Enterprise", "WEP-64"} {
+		change(t, c, c.AccessPoints(), "default_radio0", func(a *platform.AccessPoint) { a.Security.Mode = mode })
+		if got := on(); got != "true true false" {
+			t.Errorf("%s: %s", mode, got)
+		}
+	}
+	change(t, c, c.AccessPoints(), "default_radio0", func(a *platform.AccessPoint) { a.Security.Mode, a.Security.Passphrase = "WPA2-Personal", "passphrase" })
+	if got := on(); got != "true true true" {
+		t.Errorf("%s", got)
 	}
 	// Somebody else switches it off, and on again.
 	write(t, c, "wireless", strings.Replace(text1(t, c, "wireless"), "option ssid 'OpenWrt'\n", "option ssid 'OpenWrt'\n\toption disabled '1'\n", 1))
