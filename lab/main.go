@@ -23,6 +23,8 @@ const usage = `gatehouse-lab: peers to try an agent against
   gatehouse-lab replay [options] FILE
                                    the ACS of a recorded session, which tells
                                    where an agent answers otherwise
+  gatehouse-lab ubusd --root DIR   OpenWrt's bus with the daemons of a router on
+                                   it, from the UCI files below the root
   gatehouse-lab demo [--soap] [--log]
                                    an agent and an ACS tell the main job, and
                                    check every sentence of it
@@ -51,6 +53,8 @@ func run(ctx context.Context, args []string) int {
 		return runServe(ctx, args[1:])
 	case "replay":
 		return runReplay(ctx, args[1:])
+	case "ubusd":
+		return runBus(ctx, args[1:])
 	case "demo":
 		return runDemo(ctx, args[1:])
 	case "help", "-h", "--help":

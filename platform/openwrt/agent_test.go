@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"gatehouse/agent/api"
 	"gatehouse/agent/app"
+	"gatehouse/lab/acs"
 	"gatehouse/lab/ubusd"
 )
 
@@ -27,13 +29,16 @@ type house struct {
 
 var root = api.Caller{Name: "test", Rights: api.Everything}
 
-func newHouse(t *testing.T) *house {
+func newHouse(t *testing.T, conf ...string) *house {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to make a network namespace")
 	}
 	b := newBench(t)
 	h := &house{bench: b}
+	for _, c := range conf {
+		b.write("etc/config/gatehouse", c)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan *app.Agent, 1), make(chan error, 1)
 	go func() {
@@ -218,6 +223,47 @@ func TestSetWiFi(t *testing.T) {
 		t.Errorf("the passphrase is told: %q", got)
 	}
 	h.until("it is up", func() bool { return h.one(ssid+"Status") == "Up" })
+}
+
+// TestTenSets: an ACS sets ten times in one session. Each is answered with
+// Status 1 and read back at once; the radios are reloaded once, after it.
+func TestTenSets(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := acs.New(acs.Options{})
+	server.Script(func(c *acs.Conversation) error {
+		for i := range 10 {
+			path, name := fmt.Sprintf("Device.WiFi.SSID.%d.SSID", 1+i%2), fmt.Sprintf("net %d", i)
+			status, err := c.SetParameterValues("key", acs.P(path, "xsd:string", name))
+			if err != nil || status != 1 {
+				t.Errorf("set %d: Status %d, %v", i, status, err)
+			}
+			got, err := c.GetParameterValues(path)
+			if err != nil || len(got) != 1 || got[0].Value != name {
+				t.Errorf("read back %d: %v, %v", i, got, err)
+			}
+		}
+		return nil
+	})
+	go server.Serve(l)
+	defer server.Close()
+	h := newHouse(t, "config acs 'acs'\n\toption url 'http://"+l.Addr().String()+"/'\n\toption allow_http '1'\n")
+	if _, err := server.WaitSession(t.Context(), acs.Any); err != nil {
+		t.Fatal(err)
+	}
+	h.until("the radios reload", func() bool { return h.router.Reloads("wireless") > 0 })
+	h.until("hostapd has it", func() bool {
+		out, _ := h.command("call", "network.wireless", "status")
+		return strings.Contains(out, `"ssid": "net 8"`) && strings.Contains(out, `"ssid": "net 9"`)
+	})
+	if n := h.router.Reloads("wireless"); n != 1 {
+		t.Errorf("the radios were reloaded %d times", n)
+	}
+	for _, v := range server.Violations() {
+		t.Errorf("the ACS complains: %v", v)
+	}
 }
 
 // TestStaticLease: an address that is kept for one client is a section of its

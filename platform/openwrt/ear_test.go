@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,37 +43,45 @@ func TestProbes(t *testing.T) {
 			t.Fatal(err)
 		}
 		go conn.Serve(ctx)
-		var told []platform.Event
+		var mu sync.Mutex
+		var events []platform.Event
+		told := func() []platform.Event { // since the last time
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			defer func() { events = nil }()
+			return events
+		}
 		e := &ear{
 			ctx: ctx, conn: conn, hostapd: map[uint32]bool{}, files: &files{backend: &backend{log: slog.New(slog.DiscardHandler)}},
-			tell: func(events ...platform.Event) { told = append(told, events...) },
+			tell: func(e ...platform.Event) {
+				mu.Lock()
+				defer mu.Unlock()
+				events = append(events, e...)
+			},
 		}
 		if err := e.up(ctx); err != nil {
 			t.Fatal(err)
 		}
 		router.Probe("phy0-ap0")
-		synctest.Wait()
-		router.Calls()
-		told = nil
+		told()
 		for range 200 { // nothing of this is sent to us
 			router.Probe("phy0-ap0")
 			router.Probe("phy1-ap0")
 		}
 		router.Join("phy0-ap0", ubusd.Station{MAC: "02:00:00:00:00:aa"})
 		time.Sleep(deafness - time.Second)
-		if told != nil {
-			t.Errorf("told while deaf: %v", told)
+		if got := told(); got != nil {
+			t.Errorf("told while deaf: %v", got)
 		}
+		again := []platform.Event{{Topic: platform.StationChanged}}
 		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if !slices.Equal(told, []platform.Event{{Topic: platform.StationChanged}}) {
-			t.Errorf("after it: %v", told)
+		if got := told(); !slices.Equal(got, again) {
+			t.Errorf("after it: %v", got)
 		}
-		told = nil
 		router.Leave("phy0-ap0", "02:00:00:00:00:aa")
-		synctest.Wait()
-		if !slices.Equal(told, []platform.Event{{Topic: platform.StationChanged}}) {
-			t.Errorf("it does not hear again: %v", told)
+		if got := told(); !slices.Equal(got, again) {
+			t.Errorf("it does not hear again: %v", got)
 		}
 		cancel()
 	})
