@@ -6,6 +6,7 @@ package fake
 import (
 	"context"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -163,6 +164,13 @@ func (r *Router) Dumps(s Source) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.dumps[s]
+}
+
+// AllDumps returns how often each source was read that was read at all.
+func (r *Router) AllDumps() map[Source]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.dumps)
 }
 
 // ResetDumps begins to count anew.
