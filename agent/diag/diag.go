@@ -203,14 +203,6 @@ func stateOf(err error) string {
 	return "Error_Internal"
 }
 
-// link is the interface that a test goes by.
-func link(t tr181.Test) string {
-	if len(t.Link.At) == 0 {
-		return ""
-	}
-	return t.Link.At[0]
-}
-
 // find returns the address to test.
 func (k *Keeper) find(ctx context.Context, host, protocol string) (netip.Addr, error) {
 	if host == "" {

@@ -62,7 +62,7 @@ func (k *Keeper) transfer(ctx context.Context, t tr181.Test, upload bool) (tr181
 	if port == "" {
 		port = "80"
 	}
-	m := &meter{k: k, link: link(t), result: tr181.TestResult{Address: to.String()}}
+	m := &meter{k: k, link: t.Device, result: tr181.TestResult{Address: to.String()}}
 	m.begin = sync.OnceFunc(func() {
 		m.at = m.stats(ctx)
 		m.edit(func(r *tr181.TestResult) { r.Begin = k.now() })

@@ -16,7 +16,7 @@ const pause = time.Second
 
 func probe(t tr181.Test, to netip.Addr) platform.Probe {
 	return platform.Probe{
-		To: to, Link: link(t), Size: int(t.Size), DSCP: uint8(t.DSCP),
+		To: to, Link: t.Device, Size: int(t.Size), DSCP: uint8(t.DSCP),
 		Timeout: time.Duration(t.Timeout) * time.Millisecond,
 	}
 }

@@ -39,6 +39,7 @@ const (
 type Test struct {
 	State    string
 	Link     datamodel.Ref // Interface; nothing: as the routes say
+	Device   string        // of Link, as the system calls it; "" without one
 	Protocol string        // "Any", "IPv4", "IPv6"
 	Target   string        // Host or URL
 	Count    uint32        // NumberOfRepetitions, NumberOfTries
@@ -150,9 +151,14 @@ func (m *Model) test(path string, k TestKind, params []datamodel.Param[Test]) da
 			return m.a.Diagnostics.Test(k), nil
 		}),
 		Check: checkTest,
-		Stage: func(_ context.Context, tx *datamodel.Tx, _ []datamodel.Key, c datamodel.Change[Test]) error {
-			_, err := datamodel.Enlist(tx, k, func() (*testBatch, error) {
-				return &testBatch{d: m.a.Diagnostics, kind: k, was: *c.Old, now: after(c)}, nil
+		Stage: func(ctx context.Context, tx *datamodel.Tx, _ []datamodel.Key, c datamodel.Change[Test]) error {
+			now := after(c)
+			var err error
+			if now.Device, err = m.deviceOf(ctx, now.Link); err != nil {
+				return err
+			}
+			_, err = datamodel.Enlist(tx, k, func() (*testBatch, error) {
+				return &testBatch{d: m.a.Diagnostics, kind: k, was: *c.Old, now: now}, nil
 			})
 			return err
 		},
@@ -168,6 +174,24 @@ func after(c datamodel.Change[Test]) Test {
 		t.State = TestNone
 	}
 	return t
+}
+
+// deviceOf is the link that an IP interface sends by. One that has none now
+// keeps its own name: a test by it fails, and does not go another way.
+func (m *Model) deviceOf(ctx context.Context, r datamodel.Ref) (string, error) {
+	if len(r.At) == 0 {
+		return "", nil
+	}
+	if m.logical() {
+		t, err := m.dumpInterfaces(ctx)
+		if err != nil {
+			return "", lacking(err)
+		}
+		if link := t.link(r.At[0]); link != "" {
+			return link, nil
+		}
+	}
+	return r.At[0], nil
 }
 
 var errTestURL = errors.New("not an http URL")

@@ -109,6 +109,7 @@ type house struct {
 	settings settings
 	files    map[string]*file
 	journal  datamodel.Backing
+	tests    tests
 	xmpp     datamodel.Key // of the connection that the agent keeps
 	model    *tr181.Model
 	tree     *datamodel.Tree
@@ -145,7 +146,7 @@ func (h *house) start() {
 		h.Fatal(err)
 	}
 	h.model = tr181.New(h.platform, tr181.Agent{
-		NAT: nat{}, XMPP: xmpp{&h.xmpp}, Lightweight: true,
+		NAT: nat{}, XMPP: xmpp{&h.xmpp}, Lightweight: true, Transfers: transfers{}, Diagnostics: &h.tests,
 		Settings: h.settings, Reach: reach("http://203.0.113.17:7547/cr"), Identity: func() platform.ID { return id },
 		Keep: func(name string) datamodel.Backing { return h.file(name) }, Version: "test", Start: time.Now(),
 	})

@@ -267,8 +267,8 @@ func changedTest(t *testing.T) {
 		h.wantResults("IPPing", map[string]string{"DiagnosticsState": "None", "SuccessCount": "0", "Timeout": "500"})
 		h.request("IPPing", num("NumberOfRepetitions", 100))
 		time.Sleep(10 * time.Second)
-		s = h.request("IPPing", num("NumberOfRepetitions", 3))
-		h.wantEvents(h.good(s.Number+1), "8 DIAGNOSTICS COMPLETE")
+		again := h.request("IPPing", num("NumberOfRepetitions", 3))
+		h.wantEvents(h.good(again.Number+1), "8 DIAGNOSTICS COMPLETE")
 		h.wantResults("IPPing", map[string]string{"DiagnosticsState": "Complete", "SuccessCount": "3"})
 		h.request("IPPing", num("NumberOfRepetitions", 100))
 		s = h.talk(func(c *acs.Conversation) error {

@@ -71,6 +71,7 @@ func New(o Options) (platform.Platform, error) {
 		Resolver:  resolver{b.paths},
 		Clock:     clock{b.paths},
 		Events:    b,
+		Prober:    newProber(),
 	}
 	if s := (sensors{b.paths}); s.any() {
 		p.Sensors = s

@@ -4,8 +4,12 @@ package linux
 
 import (
 	"context"
+	"errors"
+	"io"
+	"io/fs"
 	"iter"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +30,19 @@ func (l logs) Logs(ctx context.Context) iter.Seq2[platform.Log, error] {
 			}
 		}
 	}
+}
+
+// OpenLog implements platform.LogFiles: it opens what Logs lists, and nothing
+// else.
+func (l logs) OpenLog(_ context.Context, name string) (io.ReadCloser, error) {
+	if !slices.Contains(l.paths.logs, name) {
+		return nil, platform.ErrGone
+	}
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, platform.ErrGone
+	}
+	return f, err
 }
 
 func inRAM(name string) bool {
