@@ -1,6 +1,6 @@
 package datamodel
 
-// Define: from a declaration to an Object. The generic half (typed) is kept as
+// Define: from a declaration to an Object. The generic half (ops) is kept as
 // small as it can be, because the compiler lays it down once per row type.
 
 import (
@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unsafe"
 )
 
 // An Object is a declaration that is ready for a Tree.
@@ -65,7 +66,7 @@ type object struct {
 	rename   string
 	unique   [][]string
 	topics   []Topic
-	rows     typed
+	rows     *rows
 }
 
 // kind is what the engine has to know of a parameter besides its declaration.
@@ -85,104 +86,107 @@ type param struct {
 	refs           []string
 }
 
-// typed is the other half. A row is passed as any holding a *T.
-type typed interface {
-	param(i int) param
-	name(i int) string
-	at(row any, i int) any
-	each(ctx context.Context, parent []Key, f func(key Key, row any) bool) error // row is only lent
-	keys(ctx context.Context, parent []Key) iter.Seq2[Key, error]
-	load(ctx context.Context, at []Key) (any, error)
-	fresh(ctx context.Context, parent []Key) (Key, any, error)
-	zero() any
-	clone(row any) any
-	check(old, new any, set func(string) bool) error
-	stage(ctx context.Context, tx *Tx, at []Key, old, new any, set func(string) bool) error
+// A row is a *T of which only Define knew the T: the rest of the engine passes
+// it on, and looks into it by a Param's At. Casting *T, Param[T] and Change[T]
+// to those of row is sound, for they only hold pointers to T: their layout does
+// not depend on it. It is done because the compiler lays generic code down once
+// for each row type, and flash is dear: of the seventy objects of a router that
+// would be 200 KB.
+type row struct{ _ [0]func() } // not to be compared
+
+// rows is the other half of a declaration. What needs the row type itself are
+// the functions that ops fills in.
+type rows struct {
+	params     []Param[row]
+	keys       func(ctx context.Context, parent []Key) iter.Seq2[Key, error]
+	checkRow   func(c Change[row]) error
+	stageRow   func(ctx context.Context, tx *Tx, at []Key, c Change[row]) error
+	each       func(ctx context.Context, parent []Key, f func(key Key, r *row) bool) error // the row is only lent
+	load       func(ctx context.Context, at []Key) (*row, error)
+	fresh      func(ctx context.Context, parent []Key) (Key, *row, error)
+	zero       func() *row
+	clone      func(r *row) *row
+	hasPointer bool
 }
 
-type decl[T any] struct {
-	params []Param[T]
-	src    Source[T]
-}
+func (d *rows) name(i int) string { return d.params[i].Name }
 
-func (d *decl[T]) name(i int) string { return d.params[i].Name }
-
-func (d *decl[T]) param(i int) param {
+func (d *rows) param(i int) param {
 	p := &d.params[i]
 	return param{p.Name, p.Access, p.Notify, p.Hidden, p.Inform, p.Check, p.Refs}
 }
 
-func (d *decl[T]) at(row any, i int) any { return d.params[i].At(row.(*T)) }
+func (d *rows) at(r *row, i int) any { return d.params[i].At(r) }
 
-func (d *decl[T]) each(ctx context.Context, parent []Key, f func(Key, any) bool) error {
-	lent := new(T)
-	for row, err := range d.src.Rows(ctx, parent) {
-		if errors.Is(err, ErrGone) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		*lent = row.Value
-		if !f(row.Key, lent) {
-			break
-		}
-	}
-	return nil
-}
-
-func (d *decl[T]) keys(ctx context.Context, parent []Key) iter.Seq2[Key, error] {
-	return d.src.Keys(ctx, parent)
-}
-
-func (d *decl[T]) load(ctx context.Context, at []Key) (any, error) {
-	v := new(T)
-	var err error
-	*v, err = d.src.Load(ctx, at)
-	return v, err
-}
-
-func (d *decl[T]) fresh(ctx context.Context, parent []Key) (Key, any, error) {
-	if d.src.New == nil {
-		return "", d.zero(), nil
-	}
-	k, v, err := d.src.New(ctx, parent)
-	return k, &v, err
-}
-
-func (d *decl[T]) zero() any { return new(T) }
-
-func (d *decl[T]) clone(row any) any {
-	c := *row.(*T)
-	if d.src.Clone != nil {
-		c = d.src.Clone(c)
-	}
-	return &c
-}
-
-func (d *decl[T]) check(old, new any, set func(string) bool) error {
-	if d.src.Check == nil {
+func (d *rows) check(old, new *row, set func(string) bool) error {
+	if d.checkRow == nil {
 		return nil
 	}
-	return d.src.Check(change[T](old, new, set))
+	return d.checkRow(Change[row]{old, new, set})
 }
 
-func (d *decl[T]) stage(ctx context.Context, tx *Tx, at []Key, old, new any, set func(string) bool) error {
-	return d.src.Stage(ctx, tx, at, change[T](old, new, set))
+func (d *rows) stage(ctx context.Context, tx *Tx, at []Key, old, new *row, set func(string) bool) error {
+	return d.stageRow(ctx, tx, at, Change[row]{old, new, set})
 }
 
-func change[T any](old, new any, set func(string) bool) Change[T] {
-	c := Change[T]{set: set}
-	c.Old, _ = old.(*T)
-	c.New, _ = new.(*T)
-	return c
+func hide[T any](v *T) *row { return (*row)(unsafe.Pointer(v)) }
+func show[T any](r *row) *T { return (*T)(unsafe.Pointer(r)) }
+
+// ops is all that has to be laid down once per row type.
+func ops[T any](params []Param[T], src Source[T]) *rows {
+	return &rows{
+		params:   *(*[]Param[row])(unsafe.Pointer(&params)),
+		keys:     src.Keys,
+		checkRow: *(*func(Change[row]) error)(unsafe.Pointer(&src.Check)),
+		stageRow: *(*func(context.Context, *Tx, []Key, Change[row]) error)(unsafe.Pointer(&src.Stage)),
+		each: func(ctx context.Context, parent []Key, f func(Key, *row) bool) (err error) {
+			lent := new(T)
+			src.Rows(ctx, parent)(func(r Row[T], e error) bool {
+				if e != nil {
+					err = past(e)
+					return err == nil
+				}
+				*lent = r.Value
+				return f(r.Key, hide(lent))
+			})
+			return err
+		},
+		load: func(ctx context.Context, at []Key) (*row, error) {
+			v, err := src.Load(ctx, at)
+			return hide(&v), err
+		},
+		fresh: func(ctx context.Context, parent []Key) (Key, *row, error) {
+			if src.New == nil {
+				return "", hide(new(T)), nil
+			}
+			k, v, err := src.New(ctx, parent)
+			return k, hide(&v), err
+		},
+		zero: func() *row { return hide(new(T)) },
+		clone: func(r *row) *row {
+			c := *show[T](r)
+			if src.Clone != nil {
+				c = src.Clone(c)
+			}
+			return hide(&c)
+		},
+		hasPointer: points(reflect.TypeFor[T](), 0),
+	}
+}
+
+// past is the error that ends a pass: a row that has gone does not.
+func past(err error) error {
+	if errors.Is(err, ErrGone) {
+		return nil
+	}
+	return err
 }
 
 // Define binds a table of parameters to its source. It panics when the
 // declaration is malformed: that is a mistake of a programmer, which the first
 // test that builds the tree finds.
 func Define[T any](path string, params []Param[T], src Source[T]) Object {
-	return define(&decl[T]{params, src}, len(params), object{
+	return define(ops(params, src), object{
 		path: path, volatile: src.Volatile, extends: src.Extends, canAdd: src.New != nil, canStage: src.Stage != nil,
 		canLoad: src.Load != nil, canKeys: src.Keys != nil, canRows: src.Rows != nil,
 		rename: src.Rename, unique: src.Unique, topics: src.Topics,
@@ -190,8 +194,8 @@ func Define[T any](path string, params []Param[T], src Source[T]) Object {
 }
 
 // define is what Define does whatever the row type is.
-func define(rows typed, params int, o object, readOnly, without []string, clones bool) Object {
-	o.rows, o.kinds, o.table = rows, make([]kind, params), strings.HasSuffix(o.path, ".{i}.")
+func define(rows *rows, o object, readOnly, without []string, clones bool) Object {
+	o.rows, o.kinds, o.table = rows, make([]kind, len(rows.params)), strings.HasSuffix(o.path, ".{i}.")
 	o.alias, o.enable = -1, -1
 	o.canAdd = o.canAdd && o.table && o.canRows
 	if !o.canRows && !(o.extends && o.canLoad) {
@@ -202,7 +206,7 @@ func define(rows typed, params int, o object, readOnly, without []string, clones
 		o.kinds[i].typ, o.kinds[i].list = typeOf(rows.at(zero, i))
 	}
 	o.finish(readOnly, without)
-	if o.canStage && !clones && points(reflect.TypeOf(zero).Elem(), 0) {
+	if o.canStage && !clones && rows.hasPointer {
 		o.broken("is writable, its rows hold maps or pointers, and it has no Clone")
 	}
 	return Object{&o}

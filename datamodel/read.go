@@ -249,7 +249,7 @@ func (s *spot) path(want []seg) string {
 	return s.prefix
 }
 
-func (w *walker) values(s *spot, o *object, row any, want []seg) error {
+func (w *walker) values(s *spot, o *object, r *row, want []seg) error {
 	for i := range o.kinds {
 		k := &o.kinds[i]
 		if k.typ == 0 {
@@ -268,7 +268,7 @@ func (w *walker) values(s *spot, o *object, row any, want []seg) error {
 		case p.access == Command:
 			it.Value = zeroText(k.typ)
 		default:
-			it.Value = w.text(s, o.rows.at(row, i), k.typ)
+			it.Value = w.text(s, o.rows.at(r, i), k.typ)
 		}
 		if !w.item(it) {
 			return errStop
@@ -392,12 +392,12 @@ func (w *walker) tableRows(s *spot, rows bool, f func(*spot) error) (live int, e
 	if tab != nil {
 		pass = tab.begin()
 	}
-	err = w.each(w.ctx, s.n, s.at, s.fresh, rows, func(key Key, row any) error {
+	err = w.each(w.ctx, s.n, s.at, s.fresh, rows, func(key Key, r *row) error {
 		if tab == nil {
 			tab = w.t.numbers.table(s.n, s.at)
 			pass = tab.begin()
 		}
-		one := &spot{n: s.n, at: append(s.at[:len(s.at):len(s.at)], key), row: row, isRow: true, fresh: s.fresh}
+		one := &spot{n: s.n, at: append(s.at[:len(s.at):len(s.at)], key), row: r, isRow: true, fresh: s.fresh}
 		if w.numberRow(one, tab, s.prefix, pass); one.num == 0 {
 			return nil
 		}

@@ -29,7 +29,7 @@ type spot struct {
 	n      *node
 	prefix string // its path, with the last dot
 	at     []Key
-	row    any  // of n.obj; nil: not read
+	row    *row // of n.obj; nil: not read
 	isRow  bool // of a table
 	num    uint32
 	twin   bool  // a fixed sub-object of the same name has been walked already
@@ -40,7 +40,7 @@ type spot struct {
 
 // read reads a row from its source. at names the row of a table; of another
 // object it holds the keys of its parents.
-func (o *object) read(ctx context.Context, at []Key) (any, error) {
+func (o *object) read(ctx context.Context, at []Key) (*row, error) {
 	if o.canLoad {
 		row, err := o.rows.load(ctx, at)
 		if err != nil {
@@ -52,10 +52,10 @@ func (o *object) read(ctx context.Context, at []Key) (any, error) {
 	if o.table {
 		parent, key = at[:len(at)-1:len(at)-1], at[len(at)-1]
 	}
-	var found any
-	err := o.rows.each(ctx, parent, func(k Key, row any) bool {
+	var found *row
+	err := o.rows.each(ctx, parent, func(k Key, r *row) bool {
 		if !o.table || k == key {
-			found = row
+			found = r
 		}
 		return found == nil
 	})
@@ -69,7 +69,7 @@ func (o *object) read(ctx context.Context, at []Key) (any, error) {
 }
 
 // load returns the row of o at the keys: ErrGone when there is none.
-func (v view) load(ctx context.Context, o *object, at []Key, fresh bool) (any, error) {
+func (v view) load(ctx context.Context, o *object, at []Key, fresh bool) (*row, error) {
 	if e := v.tx.edit(o, at); e != nil {
 		if e.new == nil {
 			return nil, ErrGone
@@ -123,17 +123,17 @@ func (v view) present(ctx context.Context, s *spot) error {
 
 // each calls f with the key of every row of the table n below parent, and
 // with the row itself when rows is set; the row is only lent.
-func (v view) each(ctx context.Context, n *node, parent []Key, fresh, rows bool, f func(key Key, row any) error) error {
+func (v view) each(ctx context.Context, n *node, parent []Key, fresh, rows bool, f func(key Key, r *row) error) error {
 	var stop error
-	one := func(key Key, row any) bool {
+	one := func(key Key, r *row) bool {
 		if v.tx != nil {
 			if e := v.tx.edit(n.obj, append(slices.Clone(parent), key)); e != nil {
-				if row = e.new; row == nil || e.old == nil {
+				if r = e.new; r == nil || e.old == nil {
 					return true // deleted, or added and yielded below
 				}
 			}
 		}
-		stop = f(key, row)
+		stop = f(key, r)
 		return stop == nil
 	}
 	if !fresh {
@@ -153,7 +153,7 @@ func (v view) each(ctx context.Context, n *node, parent []Key, fresh, rows bool,
 }
 
 // pass goes over the keys or the rows of o. A row that is gone is left out.
-func (o *object) pass(ctx context.Context, parent []Key, rows bool, f func(Key, any) bool) error {
+func (o *object) pass(ctx context.Context, parent []Key, rows bool, f func(Key, *row) bool) error {
 	if rows || !o.canKeys {
 		return o.rows.each(ctx, parent, f)
 	}
@@ -174,7 +174,7 @@ func (o *object) pass(ctx context.Context, parent []Key, rows bool, f func(Key, 
 // count returns how many rows a table has.
 func (v view) count(ctx context.Context, n *node, parent []Key, fresh bool) (int, error) {
 	c := 0
-	err := v.each(ctx, n, parent, fresh, false, func(Key, any) error { c++; return nil })
+	err := v.each(ctx, n, parent, fresh, false, func(Key, *row) error { c++; return nil })
 	return c, err
 }
 
@@ -213,7 +213,7 @@ func (v view) instance(ctx context.Context, n *node, parent []Key, fresh bool, i
 // scan looks for a number among the rows, numbering those it meets.
 func (v view) scan(ctx context.Context, n *node, tab *numTable, parent []Key, num uint32) (key Key, ok bool, err error) {
 	pass, live := tab.begin(), 0
-	err = v.each(ctx, n, parent, false, false, func(k Key, _ any) error {
+	err = v.each(ctx, n, parent, false, false, func(k Key, _ *row) error {
 		live++
 		if tab.number(k, pass) == num {
 			key, ok = k, true

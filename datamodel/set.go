@@ -227,7 +227,7 @@ func (n *node) staged() bool {
 func (tx *Tx) removeRows(ctx context.Context, s *spot) error {
 	var keys []Key
 	v := tx.view()
-	err := v.each(ctx, s.n, s.at, s.fresh, false, func(k Key, _ any) error {
+	err := v.each(ctx, s.n, s.at, s.fresh, false, func(k Key, _ *row) error {
 		keys = append(keys, k)
 		return nil
 	})

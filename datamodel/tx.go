@@ -58,7 +58,7 @@ type edit struct {
 	at       []Key
 	prefix   string // numbered
 	num      uint32 // of the row; 0 where there is no table
-	old, new any    // nil: added; deleted
+	old, new *row   // nil: added; deleted
 	alias    *string
 	asked    []asked
 }
@@ -224,9 +224,9 @@ func (tx *Tx) fillAlias(e *edit) {
 	v := tx.view()
 	tab := tx.t.numbers.table(e.n, e.at[:last])
 	alias := Alias(v.alias(e.n, tab, e.at[:last], e.at[last], tab.number(e.at[last], 0)))
-	for _, row := range []any{e.old, e.new} {
-		if row != nil {
-			*e.o.rows.at(row, e.o.alias).(*Alias) = alias
+	for _, r := range [...]*row{e.old, e.new} {
+		if r != nil {
+			*e.o.rows.at(r, e.o.alias).(*Alias) = alias
 		}
 	}
 }

@@ -70,12 +70,12 @@ func (tx *Tx) uniqueKey(ctx context.Context, e *edit, names []string) Errors {
 	parent, own := e.at[:len(e.at)-1], e.at[len(e.at)-1]
 	mine := w.keyOf(e.n, e.at, e.new, names)
 	clash := false
-	err := w.each(ctx, e.n, parent, false, true, func(k Key, row any) error {
-		if k == own || !o.enabled(row) {
+	err := w.each(ctx, e.n, parent, false, true, func(k Key, r *row) error {
+		if k == own || !o.enabled(r) {
 			return nil
 		}
 		at := append(parent[:len(parent):len(parent)], k)
-		if w.keyOf(e.n, at, row, names) == mine {
+		if w.keyOf(e.n, at, r, names) == mine {
 			clash = true
 			return errStop
 		}
@@ -99,17 +99,17 @@ func (tx *Tx) uniqueKey(ctx context.Context, e *edit, names []string) Errors {
 	return errs
 }
 
-func (o *object) enabled(row any) bool {
-	return o.enable < 0 || *o.rows.at(row, o.enable).(*bool)
+func (o *object) enabled(r *row) bool {
+	return o.enable < 0 || *o.rows.at(r, o.enable).(*bool)
 }
 
-func (w *walker) keyOf(n *node, at []Key, row any, names []string) string {
-	s := &spot{n: n, at: at, row: row, isRow: true}
+func (w *walker) keyOf(n *node, at []Key, r *row, names []string) string {
+	s := &spot{n: n, at: at, row: r, isRow: true}
 	var b strings.Builder
 	for _, name := range names {
 		for i := range n.obj.kinds {
 			if n.obj.rows.name(i) == name {
-				b.WriteString(plain(n.obj.rows.param(i).check, w.text(s, n.obj.rows.at(row, i), n.obj.kinds[i].typ)))
+				b.WriteString(plain(n.obj.rows.param(i).check, w.text(s, n.obj.rows.at(r, i), n.obj.kinds[i].typ)))
 				b.WriteByte(0)
 			}
 		}
