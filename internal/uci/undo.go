@@ -18,7 +18,7 @@ import (
 // "" and the values are its type and, if it has one, its name.
 type Delta struct {
 	Package  string
-	Section  *Section // as it is now; as it was, when it is gone
+	Section  *Section // as it is now, or was when it went
 	Option   string
 	Old, New *Option
 }
@@ -48,10 +48,8 @@ func (c *Change) Deltas() []Delta {
 	for _, f := range c.files {
 		for _, d := range f.diffs() {
 			at := len(all)
-			section := d.now
 			switch {
 			case d.now == nil:
-				section = d.was
 				all = append(all, Delta{Old: d.was.headOption()})
 			case d.was == nil:
 				all = append(all, Delta{New: d.now.headOption()})
@@ -60,7 +58,7 @@ func (c *Change) Deltas() []Delta {
 			}
 			all = append(all, d.options()...)
 			for i := range all[at:] {
-				all[at+i].Package, all[at+i].Section = f.pkg.Name, section
+				all[at+i].Package, all[at+i].Section = f.pkg.Name, d.at
 			}
 		}
 	}
@@ -77,6 +75,7 @@ func (s *Section) headOption() *Option {
 
 // A diff is a section that is not as it was; nil: it was not there, or is not.
 type diff struct {
+	at       *Section // what is edited
 	was, now *Section
 	before   string // for one that is gone: the next one that is still there
 }
@@ -95,7 +94,7 @@ func (f *file) diffs() []diff {
 	for i := range f.before {
 		b := &f.before[i]
 		old[b.at] = true
-		d := diff{was: &b.was, now: b.at}
+		d := diff{at: b.at, was: &b.was, now: b.at}
 		if !now[b.at] {
 			d.now = nil
 			for _, next := range f.before[i+1:] {
@@ -111,7 +110,7 @@ func (f *file) diffs() []diff {
 	}
 	for _, s := range f.pkg.Sections {
 		if !old[s] {
-			all = append(all, diff{now: s})
+			all = append(all, diff{at: s, now: s})
 		}
 	}
 	return all
@@ -337,6 +336,9 @@ func (p *Package) undoHead(name, typ, now, typNow string) error {
 		return nil
 	default:
 		s.Name, s.Anonymous = name, false
+	}
+	if s.Type == typ {
+		return nil
 	}
 	return p.Retype(s, typ)
 }

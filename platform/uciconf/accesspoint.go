@@ -118,7 +118,7 @@ func writeAP(e *edit, p *uci.Package, s *uci.Section, old, r *platform.AccessPoi
 		e.flag(s, "enabled", isSet(s, "enabled", false), r.Enabled, false)
 		return nil
 	}
-	if s.Get("network") == "" { // stations have to join something
+	if s.Get("network") == "" && (old.SSID != r.SSID || old.Network != r.Network) { // stations have to join something
 		e.set(s, "network", "lan")
 		e.set(s, autoNetwork, "lan")
 	}

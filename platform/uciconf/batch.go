@@ -54,7 +54,7 @@ func (b *Batch) add(f func(*edit) error) (item int) {
 // are held from here to Commit or Rollback.
 func (b *Batch) Prepare(ctx context.Context) error {
 	b.change = b.conf.o.Dir.Begin()
-	e := &edit{view: view{conf: b.conf, packages: map[string]*uci.Package{}, editing: true}, ctx: ctx, batch: b, doubtful: map[*uci.Section]bool{}}
+	e := &edit{view: view{conf: b.conf, packages: map[string]*uci.Package{}, editing: true}, ctx: ctx, batch: b, doubtful: map[*uci.Section]bool{}, made: map[*uci.Section]int{}}
 	if err := e.run(b.items); err != nil {
 		return err
 	}
@@ -225,6 +225,7 @@ type edit struct {
 	// doubtful are sections that were named now, of a file that is not the one
 	// whose rows were read.
 	doubtful map[*uci.Section]bool
+	made     map[*uci.Section]int // by which item
 }
 
 // open locks a package to be changed. All of its rows get names, because the
@@ -262,7 +263,14 @@ func (e *edit) add(p *uci.Package, typ, key string) *uci.Section {
 		return &uci.Section{Type: typ, Name: key} // the edit has failed; nobody will see it
 	}
 	e.own(s, "")
+	e.made[s] = e.item
 	return s
+}
+
+// isNew says whether the item at hand has made the section.
+func (e *edit) isNew(s *uci.Section) bool {
+	item, ok := e.made[s]
+	return ok && item == e.item
 }
 
 func (e *edit) delete(p *uci.Package, s *uci.Section) {

@@ -3,6 +3,7 @@ package uciconf
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/netip"
 	"os"
@@ -72,6 +73,27 @@ func TestBatchTells(t *testing.T) {
 	}
 	if services, err := c.Undo(t.Context(), record); err != nil || len(services) != 0 {
 		t.Errorf("%v %v", services, err)
+	}
+}
+
+// A row that goes is told as such, and laid to the item that asked for it.
+func TestDeletionIsTold(t *testing.T) {
+	c := vanilla(t)
+	r := row(t, c.SSIDs(), "default_radio0")
+	r.Name = "x"
+	b, err := do(t, c, func(b platform.ConfigBatch) {
+		c.SSIDs().Put(b, "default_radio0", r)
+		c.DHCPPools().Delete(b, "wan")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, w := range b.Writes() {
+		told = append(told, fmt.Sprint(w.Item, " ", w.Place, " ", w.Old, ">", w.New))
+	}
+	if want := []string{"0 default_radio0.ssid OpenWrt>x", "1 wan dhcp wan>", "1 wan.interface wan>", "1 wan.ignore 1>"}; !slices.Equal(told, want) {
+		t.Errorf("%q", told)
 	}
 }
 

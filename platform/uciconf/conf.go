@@ -75,7 +75,7 @@ var managed = []struct {
 	types []string
 }{
 	{"network", []string{"interface", "route", "route6"}},
-	{"wireless", []string{"wifi-device", "wifi-iface"}},
+	{"wireless", []string{"wifi-device", wifiIface, accessPoint}},
 	{"dhcp", []string{"dhcp", "host", own + "host"}},
 	{"firewall", []string{"zone", "redirect"}},
 	{"system", nil},

@@ -181,7 +181,7 @@ func leaseText(d time.Duration) string {
 }
 
 func writePool(e *edit, p *uci.Package, s *uci.Section, old, r *platform.DHCPPool) error {
-	if len(s.Options) == 0 {
+	if e.isNew(s) {
 		e.serve(s, false, false)
 		*old = readPool(&e.view, s)
 		old.Min, old.Max = netip.Addr{}, netip.Addr{}

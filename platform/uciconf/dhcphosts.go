@@ -67,11 +67,16 @@ func writeHost(e *edit, p *uci.Package, s *uci.Section, old, r *platform.DHCPHos
 		}
 		e.set(s, "name", r.Name)
 	}
-	kept := r.Pool
-	if poolOf(&e.view, r.Addr) == kept {
-		kept = ""
+	if old.Pool != r.Pool || old.Addr != r.Addr {
+		kept := r.Pool
+		if poolOf(&e.view, r.Addr) == kept {
+			kept = ""
+		}
+		e.str(s, poolOption, s.Get(poolOption), kept)
 	}
-	e.str(s, poolOption, s.Get(poolOption), kept)
+	if old.Enabled == r.Enabled && old.MAC == r.MAC && old.Addr == r.Addr && !e.isNew(s) {
+		return nil
+	}
 	complete := r.MAC != "" && r.Addr.IsValid()
 	e.wish(s, r.Enabled && !complete)
 	typ := own + "host"

@@ -142,7 +142,9 @@ func (e *edit) putOption(p *uci.Package, key string, row *platform.DHCPOption) e
 	if was != nil {
 		// What says the same in other words stays as it is written.
 		if tag, value := optionTag(was.value); tag == int(row.Tag) && bytes.Equal(optionBytes(value), row.Value) {
-			entry = was.value
+			if entry = was.value; s == target && was.off == !row.Enabled {
+				return nil
+			}
 		}
 		if s != target {
 			e.dropOption(p, s, key)

@@ -78,7 +78,7 @@ func (c *Conf) NATInterfaces() platform.Table[platform.NATInterface] {
 }
 
 func writeNAT(e *edit, _ *uci.Package, s *uci.Section, old, r *platform.NATInterface) error {
-	if len(s.Options) == 0 {
+	if e.isNew(s) {
 		e.set(s, "name", s.Name)
 		e.set(s, own+"zone", "1")
 	}
@@ -191,7 +191,7 @@ func portText(from, last uint16) string {
 }
 
 func writeMapping(e *edit, p *uci.Package, s *uci.Section, old, r *platform.PortMapping) error {
-	if len(s.Options) == 0 {
+	if e.isNew(s) {
 		e.set(s, "target", "DNAT")
 		e.set(s, "enabled", "0")
 		e.setList(s, "proto", []string{"tcp"}) // without it, it is both

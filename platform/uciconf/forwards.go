@@ -95,8 +95,8 @@ func (l nameList) rows() []mark {
 // derive is the key of a server that nothing else is known of. What says more
 // than a server ("/lan/192.0.2.1", "::1#5353") is no row.
 func (l nameList) derive(text string) string {
-	addr, _, _ := strings.Cut(text, "@")
-	if _, err := netip.ParseAddr(addr); err != nil {
+	addr, _, bound := strings.Cut(text, "@")
+	if _, err := netip.ParseAddr(addr); err != nil || bound && !l.relay {
 		return ""
 	}
 	return l.key + "_" + text
@@ -122,6 +122,13 @@ func (e *edit) putForward(p *uci.Package, key string, row *platform.DNSForward) 
 	network, err := e.open("network")
 	if err != nil {
 		return err
+	}
+	for _, l := range nameLists(&e.view, p, network) {
+		for _, m := range l.rows() {
+			if m.key == key && l.forward(&e.view, m) == *row {
+				return nil
+			}
+		}
 	}
 	value := text(row.Server)
 	if value == "" {

@@ -132,7 +132,7 @@ func maskOf(bits int) string {
 }
 
 func writeInterface(e *edit, p *uci.Package, s *uci.Section, old, r *platform.Interface) error {
-	if old.Proto != r.Proto || len(s.Options) == 0 {
+	if old.Proto != r.Proto || e.isNew(s) {
 		e.set(s, "proto", r.Proto)
 	}
 	e.flag(s, "disabled", !old.Enabled, !r.Enabled, false)

@@ -109,7 +109,7 @@ func radioKey(v *view, s *uci.Section) string {
 }
 
 func writeSSID(e *edit, p *uci.Package, s *uci.Section, old, row *platform.SSID) error {
-	if len(s.Options) == 0 { // a new one, with nobody to serve it yet
+	if e.isNew(s) { // a new one, with nobody to serve it yet
 		e.set(s, "mode", "ap")
 		e.set(s, apOption, noAP)
 		old.Enabled = false

@@ -42,6 +42,9 @@ func writeUser(e *edit, p *uci.Package, s *uci.Section, old, r *platform.User) e
 		e.set(s, "password", hash)
 	}
 	e.str(s, own+"language", old.Language, r.Language)
+	if old.Enabled == r.Enabled && old.Name == r.Name && r.Password == "" && !e.isNew(s) {
+		return nil
+	}
 	complete := r.Name != "" && s.Get("password") != ""
 	e.wish(s, r.Enabled && !complete)
 	typ := own + "login"
