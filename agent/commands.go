@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"gatehouse/agent/api"
 	"gatehouse/agent/control"
 )
 
@@ -107,63 +106,6 @@ func (c *invocation) bare(ctx context.Context, req control.Request) error {
 		}
 		return nil
 	})
-}
-
-func set(ctx context.Context, c *invocation) error {
-	as, err := assignments(c.args)
-	if err != nil {
-		return err
-	}
-	if len(as) == 0 {
-		return usageError("which PATH=VALUE?")
-	}
-	return c.done(ctx, control.Request{Call: "set", Set: as, DryRun: c.options.dryRun}, func(end *control.End) string {
-		switch {
-		case c.options.dryRun:
-			return "could be set; nothing was changed"
-		case end.Deferred:
-			return c.out.paint(green, "set") + ", in effect once the services are reloaded"
-		}
-		return c.out.paint(green, "set")
-	})
-}
-
-func assignments(args []string) ([]api.Assignment, error) {
-	var as []api.Assignment
-	for _, a := range args {
-		name, value, ok := strings.Cut(a, "=")
-		if !ok || name == "" {
-			return nil, usageError(strconv.Quote(a) + " is not NAME=VALUE")
-		}
-		as = append(as, api.Assignment{Name: name, Value: value})
-	}
-	return as, nil
-}
-
-func add(ctx context.Context, c *invocation) error {
-	if len(c.args) == 0 {
-		return usageError("which TABLE?")
-	}
-	as, err := assignments(c.args[1:])
-	if err != nil {
-		return err
-	}
-	table := c.args[0]
-	if !strings.HasSuffix(table, ".") {
-		table += "."
-	}
-	return c.done(ctx, control.Request{Call: "add", Paths: []string{table}, Set: as}, func(end *control.End) string { return end.Path })
-}
-
-func del(ctx context.Context, c *invocation) error {
-	if len(c.args) == 0 {
-		return usageError("which PATH?")
-	}
-	paths := make([]string, len(c.args))
-	for i, p := range c.args {
-		paths[i] = strings.TrimSuffix(p, ".") + "."
-	}
-	return c.done(ctx, control.Request{Call: "delete", Paths: paths}, func(*control.End) string { return c.out.paint(green, "deleted") })
 }
 
 func names(ctx context.Context, c *invocation) error {

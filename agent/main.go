@@ -66,11 +66,9 @@ func commands() []command {
 		{"get", "PATH…", "values at or below paths", get, func(f *flag.FlagSet, c *invocation) {
 			f.BoolVar(&c.options.origin, "origin", false, "show who decided each setting")
 		}},
-		{"set", "PATH=VALUE…", "set parameters, all of them or none", set, func(f *flag.FlagSet, c *invocation) {
-			f.BoolVar(&c.options.dryRun, "dry-run", false, "only check that they could be set")
-		}},
-		{"add", "TABLE [NAME=VALUE…]", "make an instance, with parameters", add, nil},
-		{"del", "PATH…", "delete instances", del, nil},
+		{"set", "PATH=VALUE…", "set parameters, all of them or none", set, writeFlags},
+		{"add", "TABLE [NAME=VALUE…]", "make an instance, with parameters", add, writeFlags},
+		{"del", "PATH…", "delete instances", del, writeFlags},
 		{"names", "[PATH…]", "what there is at or below paths; w: can be set, added to, deleted", names, func(f *flag.FlagSet, c *invocation) {
 			f.BoolVar(&c.options.next, "next", false, "the next level only")
 		}},

@@ -30,15 +30,20 @@ type Commitment struct {
 	Uplink bool   // it may change the way out; so does what does not say otherwise
 }
 
-// DryRun checks, stages and prepares, then aborts.
-func (tx *Tx) DryRun(ctx context.Context) error {
+// DryRun checks, stages and prepares, then aborts. It tells what would have been
+// written, and what would have been left to do.
+func (tx *Tx) DryRun(ctx context.Context) (plan []Line, after []Action, err error) {
 	if tx.done {
-		return errors.New("datamodel: the transaction has ended")
+		return nil, nil, errors.New("datamodel: the transaction has ended")
 	}
 	defer tx.Abort()
 	ctx = tx.callback(ctx)
 	defer forgetAll(ctx)
-	return tx.undo(ctx, tx.prepare(ctx))
+	if err := tx.prepare(ctx); err != nil {
+		return nil, nil, tx.undo(ctx, err)
+	}
+	plan = tx.plan()
+	return plan, tx.after, tx.undo(ctx, nil)
 }
 
 // Commit makes the changes, or none, and ends the transaction either way. A

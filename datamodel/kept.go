@@ -146,10 +146,13 @@ func (k *Kept[T]) room(rows []keptRow[T]) error {
 func (k *Kept[T]) Stage(_ context.Context, tx *Tx, at []Key, c Change[T]) error {
 	b, err := Enlist(tx, k, func() (*keptBatch[T], error) {
 		rows, err := k.all()
-		return &keptBatch[T]{k: k, was: rows, rows: slices.Clone(rows)}, err
+		return &keptBatch[T]{k: k, was: rows, rows: slices.Clone(rows), by: map[string]*edit{}}, err
 	})
 	if err != nil {
 		return err
+	}
+	if tx.staging != nil {
+		b.by[rowID("", at)] = tx.staging
 	}
 	i := find(b.rows, at)
 	switch {
@@ -191,6 +194,7 @@ func (k *Kept[T]) save(text []byte) error {
 type keptBatch[T any] struct {
 	k         *Kept[T]
 	was, rows []keptRow[T]
+	by        map[string]*edit // who asked for a row, by its keys
 	tried     bool
 }
 

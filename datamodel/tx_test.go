@@ -183,7 +183,7 @@ func TestDryRun(t *testing.T) {
 	if err := tx.Set(t.Context(), assign("Device.Port.1.MTU", "1400")...); err != nil {
 		t.Fatal(err)
 	}
-	if err := tx.DryRun(t.Context()); err != nil {
+	if _, _, err := tx.DryRun(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "order", r.log, []string{"prepare", "rollback"})

@@ -195,3 +195,55 @@ func TestServiceThatAlwaysFails(t *testing.T) {
 		}
 	})
 }
+
+// A dry run tells what would be written where, with secrets masked, and changes
+// nothing.
+func TestDryRunTells(t *testing.T) {
+	home(t, func(t *testing.T, h *house, s *services) {
+		plan := func(e api.Edit) api.Plan {
+			t.Helper()
+			p, err := h.agent.API().Plan(context.Background(), root, e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		find := func(p api.Plan, name, what string) api.PlannedWrite {
+			t.Helper()
+			for _, w := range p.Writes {
+				if w.Name == name && strings.Contains(w.What, what) {
+					return w
+				}
+			}
+			t.Fatalf("no %s %s in %+v", name, what, p)
+			return api.PlannedWrite{}
+		}
+		before, calls := h.get("Device."), len(h.state.Calls())
+		p := plan(api.Edit{Set: []api.Assignment{{Name: "Device.IP.Interface.2.Enable", Value: "0"}, {Name: ms + "Password", Value: "hush"},
+			{Name: ms + "PeriodicInformInterval", Value: "77"}, {Name: ssidPath, Value: "x"}}})
+		if w := find(p, "Device.IP.Interface.2.Enable", "link eth0"); w.Where != "kernel" || w.Old != "up" || w.New != "down" || !w.Uplink {
+			t.Errorf("%+v", w)
+		}
+		if w := find(p, ms+"Password", ""); w.Old != "***" || w.New != "***" || w.Where != "/state/settings" {
+			t.Errorf("%+v", w)
+		}
+		if w := find(p, ms+"PeriodicInformInterval", ""); w.New != "77" || w.Old == "77" || w.Old == "" {
+			t.Errorf("%+v", w)
+		}
+		find(p, ssidPath, "")
+		if !p.Uplink || fmt.Sprint(p.Reloads) != "[wireless]" {
+			t.Errorf("%+v", p)
+		}
+		p = plan(api.Edit{Add: "Device.Routing.Router.1.IPv4Forwarding.", Set: []api.Assignment{{Name: "DestIPAddress", Value: "192.0.2.0"}}})
+		found := false
+		for _, w := range p.Writes {
+			found = found || strings.HasSuffix(w.Where, "/state/kept-ipv4-routes") && strings.HasSuffix(w.Name, ".DestIPAddress") && w.New == "192.0.2.0" && w.Old == ""
+		}
+		if !found || p.Uplink {
+			t.Errorf("%+v", p)
+		}
+		if now := h.get("Device."); now != before || s.reloaded() != "" || len(h.state.Calls()) != calls {
+			t.Errorf("something has changed: %q", h.state.Calls()[calls:])
+		}
+	})
+}

@@ -29,7 +29,7 @@ type Request struct {
 	Paths        []string         `json:"paths,omitempty"`
 	Next         bool             `json:"next,omitempty"` // names: the next level only
 	Set          []api.Assignment `json:"set,omitempty"`
-	DryRun       bool             `json:"dryRun,omitempty"`
+	DryRun       bool             `json:"dryRun,omitempty"` // set, add, delete: only tell what would be written
 	Notification *int             `json:"notification,omitempty"`
 	Event        string           `json:"event,omitempty"`    // inform; provider: fetch, reset, reload
 	Sessions     int              `json:"sessions,omitempty"` // log: how many; 0: all that are remembered
@@ -44,6 +44,7 @@ type Line struct {
 	Status    *api.Status     `json:"status,omitempty"`
 	Session   *api.SessionLog `json:"session,omitempty"`
 	End       *End            `json:"end,omitempty"`
+	Plan      *api.Plan       `json:"plan,omitempty"`
 	Error     *api.Error      `json:"error,omitempty"`
 }
 

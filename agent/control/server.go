@@ -175,15 +175,8 @@ func (s *Server) call(ctx context.Context, c api.Caller, req Request, out *answe
 	switch req.Call {
 	case "get", "names", "attributes", "watch", "status", "log":
 		return end, s.read(ctx, c, req, out)
-	case "set":
-		end.Deferred, err = s.API.Set(ctx, c, req.Set, req.DryRun)
-	case "add":
-		if len(req.Paths) != 1 {
-			return end, refusal(api.InvalidArguments, "add takes one table")
-		}
-		end.Path, err = s.API.Add(ctx, c, req.Paths[0], req.Set)
-	case "delete":
-		err = s.API.Delete(ctx, c, req.Paths)
+	case "set", "add", "delete":
+		return s.write(ctx, c, req, out)
 	case "notify":
 		if req.Notification == nil {
 			return end, refusal(api.InvalidArguments, "notify takes a notification, 0 to 6")
@@ -197,6 +190,34 @@ func (s *Server) call(ctx context.Context, c api.Caller, req Request, out *answe
 		end.Changed, err = s.API.ReloadConfig(ctx, c)
 	default:
 		return end, refusal(api.InvalidArguments, "there is no call "+req.Call)
+	}
+	return end, err
+}
+
+// write carries out what changes the model, or tells what it would do.
+func (s *Server) write(ctx context.Context, c api.Caller, req Request, out *answer) (end End, err error) {
+	if req.Call == "add" && len(req.Paths) != 1 {
+		return end, refusal(api.InvalidArguments, "add takes one table")
+	}
+	switch {
+	case req.DryRun:
+		e := api.Edit{Set: req.Set}
+		switch req.Call {
+		case "add":
+			e.Add = req.Paths[0]
+		case "delete":
+			e = api.Edit{Delete: req.Paths}
+		}
+		var p api.Plan
+		if p, err = s.API.Plan(ctx, c, e); err == nil {
+			out.line(Line{Plan: &p})
+		}
+	case req.Call == "set":
+		end.Deferred, err = s.API.Set(ctx, c, req.Set, false)
+	case req.Call == "add":
+		end.Path, err = s.API.Add(ctx, c, req.Paths[0], req.Set)
+	default:
+		err = s.API.Delete(ctx, c, req.Paths)
 	}
 	return end, err
 }

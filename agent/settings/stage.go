@@ -5,6 +5,8 @@ package settings
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"gatehouse/datamodel"
 	"gatehouse/internal/store"
@@ -67,6 +69,22 @@ var _ datamodel.Durable = (*participant)(nil)
 
 // Atomic tells the engine that Commit is one replacement of one file.
 func (p *participant) Atomic() bool { return true }
+
+// Plan tells what Commit would write.
+func (p *participant) Plan() (lines []datamodel.Line) {
+	s := p.s
+	for _, name := range slices.Sorted(maps.Keys(p.edits)) {
+		l := datamodel.Line{Path: "Device." + name, What: name, Old: s.Get(name), New: p.edits[name]}
+		if s.o.State != nil {
+			l.Where = s.o.State.Path()
+		}
+		if table[s.index[name]].secret {
+			l.Old, l.New = datamodel.Mask(l.Old), datamodel.Mask(l.New)
+		}
+		lines = append(lines, l)
+	}
+	return lines
+}
 
 // Uplink says that no setting of ours takes the network down.
 func (p *participant) Uplink() bool { return false }

@@ -183,7 +183,8 @@ func try(t testing.TB, tree *datamodel.Tree, path, value, typ string, dry bool) 
 	if err != nil || !dry {
 		return err
 	}
-	return tx.DryRun(t.Context())
+	_, _, err = tx.DryRun(t.Context())
+	return err
 }
 
 func edges(t testing.TB, tree *datamodel.Tree, it datamodel.Item) {

@@ -154,6 +154,16 @@ func (b *configBatch) Commit(ctx context.Context) (deferred bool, err error) {
 // Undo is what the journal keeps.
 func (b *configBatch) Undo() (name string, data []byte) { return undoConfig, b.ConfigBatch.Undo() }
 
+// Plan tells what Commit would write.
+func (b *configBatch) Plan() (lines []datamodel.Line) {
+	for _, w := range b.Writes() {
+		lines = append(lines, datamodel.Line{
+			Path: b.blame[w.Item], Where: w.File, What: w.Place, Old: w.Old, New: w.New, Service: w.Service, Uplink: w.Uplink,
+		})
+	}
+	return lines
+}
+
 // Uplink says whether taking the changes up interrupts the way to the ACS.
 func (b *configBatch) Uplink() bool {
 	for _, w := range b.Writes() {

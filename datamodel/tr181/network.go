@@ -49,10 +49,10 @@ func (c change) put(b platform.NetworkBatch) (item int) {
 // parameter to blame for each change, and how to undo them after a crash.
 type networkBatch struct {
 	platform.NetworkBatch
-	m      *Model
-	steps  []step
-	blame  map[int]string // item: path of the parameter
-	uplink bool           // the way out is among what changes
+	m     *Model
+	steps []step
+	blame map[int]string // item: path of the parameter
+	out   wayOut
 }
 
 // network returns the batch of the transaction.
@@ -72,7 +72,7 @@ func (b *networkBatch) ask(s step) { b.steps = append(b.steps, s) }
 // Prepare fills the batch, and asks the platform whether it could.
 func (b *networkBatch) Prepare(ctx context.Context) error {
 	b.steps = settle(b.steps)
-	b.uplink = b.m.touchesUplink(ctx, b.steps)
+	b.out = b.m.wayOut(ctx)
 	for _, s := range b.steps {
 		b.blame[s.do.put(b.NetworkBatch)] = s.path
 	}
@@ -96,43 +96,6 @@ func (b *networkBatch) Undo() (name string, data []byte) {
 		return undoNetwork, nil
 	}
 	return undoNetwork, data
-}
-
-// Uplink says whether the way out may be another one after the commit.
-func (b *networkBatch) Uplink() bool { return b.uplink }
-
-// touchesUplink reports whether a step concerns a default route, or a link that
-// one leaves by or that such a link stands on.
-func (m *Model) touchesUplink(ctx context.Context, steps []step) bool {
-	links, err := m.dumpLinks(ctx)
-	if err != nil {
-		return true // nobody knows
-	}
-	out := map[string]bool{}
-	for range links.all { // a port of a bridge that a VLAN stands on: as deep as there are links
-		before := len(out)
-		for _, l := range links.all {
-			if l.Upstream || l.Master != "" && out[l.Master] {
-				out[l.Name] = true
-			}
-			if out[l.Name] && l.Parent != "" {
-				out[l.Parent] = true
-			}
-		}
-		if len(out) == before {
-			break
-		}
-	}
-	return slices.ContainsFunc(steps, func(s step) bool {
-		switch c := s.do; {
-		case c.Route != nil:
-			return c.Route.Dest.Bits() == 0 || out[c.Route.Link]
-		case c.Address != nil:
-			return out[c.Address.Link]
-		default:
-			return out[c.Link]
-		}
-	})
 }
 
 // blamed turns the blame of an item into the blame of a parameter.

@@ -114,6 +114,9 @@ func (f *File) Remove() error {
 	return nil
 }
 
+// Path is where the file lies.
+func (f *File) Path() string { return f.path() }
+
 func (f *File) path() string { return filepath.Join(f.dir.path, f.name) }
 
 func (f *File) count(bytes int) {
