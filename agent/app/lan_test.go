@@ -137,6 +137,35 @@ func TestProvisionTheLAN(t *testing.T) {
 	})
 }
 
+// TestInEffect: the ACS that watches a Status hears when the service has taken
+// its configuration up, and only then.
+func TestInEffect(t *testing.T) {
+	lanStory(t, func(t *testing.T, h *house) {
+		const row = natPath + "PortMapping.1."
+		h.do(func(c *acs.Conversation) error {
+			_, err := c.SetParameterValues("", acs.P(row+"Enable", "xsd:boolean", "0"))
+			return err
+		})
+		h.do(func(c *acs.Conversation) error {
+			if err := c.SetParameterAttributes(acs.Notify(row+"Status", 2)); err != nil {
+				return err
+			}
+			_, err := c.SetParameterValues("", acs.P(row+"Enable", "xsd:boolean", "1"))
+			return errors.Join(err, wants(c, row, "Status=Disabled"))
+		})
+		n, began := len(h.acs.Sessions()), time.Now()
+		s := h.session(n + 1)
+		h.wantEvents(s, "4 VALUE CHANGE")
+		if d := time.Since(began); d > 10*time.Second {
+			t.Errorf("told after %v", d)
+		}
+		if v, _ := s.Inform.Parameters.Get(row + "Status"); v != "Enabled" {
+			t.Errorf("told %q", v)
+		}
+		h.none(n+1, time.Hour)
+	})
+}
+
 // TestHalfAProvisioning: one bad value, and nothing of the request was done; a
 // disk that fails half way leaves as little.
 func TestHalfAProvisioning(t *testing.T) {

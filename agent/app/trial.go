@@ -70,6 +70,7 @@ func (a *Agent) startAftermath() {
 func (a *Agent) afterWork(takenBack bool) {
 	a.model.Reloaded()
 	poke(a.networks)
+	a.hint(tr181.ConfigChanged) // what is configured is in effect now
 	if !takenBack {
 		return
 	}
