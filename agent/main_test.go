@@ -171,9 +171,9 @@ func TestCommands(t *testing.T) {
 		{"add " + a + " IPAddress=192.0.2.9 SubnetMask=255.255.255.0 Alias=mine", 0, a + "1.\n", ""},
 		{"get " + a + "[mine].IPAddress", 0, "192.0.2.9\n", ""},
 		{"set --dry-run " + a + "1.Enable=true", 0,
-			"(?s)" + a + "1.Enable\t.*kept-ipv4-addresses .* Enable\tfalse → true\n.*kernel address of lo\t→ 192.0.2.9/24\n" +
-				"no service would be reloaded; the way to the ACS stays; nothing was changed\n", ""},
-		{"set --dry-run --json " + a + "1.Enable=true", 0, `\{"writes":\[\{"name":"` + a + `1.Enable",.*"reloads":\[\],"uplink":false\}` + "\n", ""},
+			"(?s)" + a + "1.Enable\t.*kept-ipv4-addresses .* Enable\tfalse → true\n.*kernel address of eth0\t→ 192.0.2.9/24\n" +
+				"no service would be reloaded; the way to the ACS would be interrupted; nothing was changed\n", ""},
+		{"set --dry-run --json " + a + "1.Enable=true", 0, `\{"writes":\[\{"name":"` + a + `1.Enable",.*"reloads":\[\],"uplink":true\}` + "\n", ""},
 		{"get " + a + "1.Status", 0, "Disabled\n", ""},
 		{"set --dry-run " + a + "1.Enable=maybe", 1, "", "gatehouse set: " + a + "1.Enable: invalid parameter value.*\n"},
 		{"set " + a + "1.Enable=true", 0, "set\n", ""},

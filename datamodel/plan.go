@@ -55,11 +55,11 @@ func (e *edit) line(a asked) Line {
 			continue
 		}
 		p := e.o.rows.param(i)
-		text := func(row any) string {
-			if row == nil {
+		text := func(r *row) string {
+			if r == nil {
 				return ""
 			}
-			v := fieldText(e.o.rows.at(row, i), p.check)
+			v := fieldText(e.o.rows.at(r, i), p.check)
 			if p.hidden {
 				return Mask(v)
 			}
