@@ -102,7 +102,7 @@ func (q *Queue) Add(o Order) error {
 	now := time.Now()
 	wall, _ := q.wall()
 	q.lastID++
-	t := &Transfer{Order: o, ID: q.lastID, State: Waiting, Asked: wall, base: now}
+	t := &Transfer{Order: o, ID: q.lastID, State: Waiting, Asked: wall.UTC().Truncate(time.Second), base: now}
 	q.plan(t, now)
 	q.all = append(q.all, t)
 	if err := q.save(); err != nil {

@@ -139,14 +139,14 @@ func maskSecrets(line []byte) []byte {
 			continue
 		}
 		start := i + word
-		for start < len(line) && bytes.IndexByte([]byte("\"' \t:="), line[start]) >= 0 {
+		for start < len(line) && bytes.IndexByte([]byte("\"' \t:=>"), line[start]) >= 0 {
 			start++
 		}
 		end := start
 		for end < len(line) && bytes.IndexByte([]byte("\"' \t,;&<>\r\n"), line[end]) < 0 {
 			end++
 		}
-		if end > start {
+		if end > start && start > i+word {
 			out = append(append(out, line[from:start]...), platform.SecretMask...)
 			from = end
 		}
