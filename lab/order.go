@@ -27,6 +27,10 @@ var orders = map[string]struct {
 	"reboot":   {"[KEY]", makeReboot},
 	"reset":    {"", makeReset},
 	"schedule": {"SECONDS [KEY]", makeSchedule},
+	"download": {"firmware|config|TYPE URL [KEY]", makeDownload},
+	"upload":   {"config|log|TYPE URL [KEY]", makeUpload},
+	"cancel":   {"KEY", makeCancel},
+	"queue":    {"", makeQueue},
 }
 
 // parseOrder reads one line: a verb and its arguments, in quotes where they

@@ -30,6 +30,8 @@ type serveOptions struct {
 	sessions       int
 	chaos          chaos
 	record         string  // folder
+	files          string  // folder
+	filesAt        string  // address
 	each           []order // what to do in each session
 }
 
@@ -52,6 +54,8 @@ func parseServe(args []string, out io.Writer) (serveOptions, error) {
 	fs.IntVar(&o.sessions, "sessions", 0, "end after this `number` of sessions; 0: with ctrl-c or quit")
 	fs.StringVar(&misbehave, "chaos", "", "`NAME[=VALUE],…` in which the ACS misbehaves; help lists them")
 	fs.StringVar(&o.record, "record", "", "`folder` for a file per session, without secrets; see replay")
+	fs.StringVar(&o.files, "files", "", "`folder` whose files can be downloaded, and where uploads go; see download, upload")
+	fs.StringVar(&o.filesAt, "files-listen", "127.0.0.1:8081", "`address` of the file server")
 	o.orderFlags(fs)
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -146,6 +150,14 @@ func serve(ctx context.Context, o serveOptions, l net.Listener, in io.Reader, ou
 			l.Close()
 			return 0, err
 		}
+	}
+	if o.files != "" {
+		d, err := depot(o.files, o.filesAt, out)
+		if err != nil {
+			l.Close()
+			return 0, err
+		}
+		defer d.Close()
 	}
 	ended := make(chan struct{}, 1)
 	options.Observe = func(n acs.Note) {

@@ -56,6 +56,9 @@ type Request struct {
 
 // A Server serves files. Its methods may be used from any goroutine.
 type Server struct {
+	// Uploaded hears of each upload; set before Serve, nil: nobody does.
+	Uploaded func(path string, data []byte)
+
 	http *http.Server
 
 	mu       sync.Mutex
@@ -147,6 +150,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.uploads[r.URL.Path] = body
 		s.mu.Unlock()
+		if s.Uploaded != nil {
+			s.Uploaded(r.URL.Path, body)
+		}
 		w.WriteHeader(req.Status)
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		req.Status = http.StatusOK

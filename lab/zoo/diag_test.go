@@ -257,9 +257,9 @@ func changedTest(t *testing.T) {
 		h.router.SetWay(target, fake.Hop{Addr: target, RTT: time.Millisecond})
 		h.start()
 		h.good(1)
-		s := h.request("IPPing", str("Host", target.String()), num("NumberOfRepetitions", 100))
+		h.request("IPPing", str("Host", target.String()), num("NumberOfRepetitions", 100))
 		time.Sleep(10 * time.Second)
-		s = h.talk(func(c *acs.Conversation) error {
+		s := h.talk(func(c *acs.Conversation) error {
 			_, err := c.SetParameterValues("", num(ipd+"IPPing.Timeout", 500))
 			return err
 		})
