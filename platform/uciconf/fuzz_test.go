@@ -82,6 +82,24 @@ func putBack[T any](t testing.TB, b platform.ConfigBatch, tab platform.Table[T])
 	}
 }
 
+func putAllBack(t testing.TB, batch platform.ConfigBatch, c *Conf) {
+	putBack(t, batch, c.Radios())
+	putBack(t, batch, c.SSIDs())
+	putBack(t, batch, c.AccessPoints())
+	putBack(t, batch, c.Interfaces())
+	putBack(t, batch, c.Routes())
+	putBack(t, batch, c.DHCPServer())
+	putBack(t, batch, c.DHCPPools())
+	putBack(t, batch, c.DHCPHosts())
+	putBack(t, batch, c.DHCPOptions())
+	putBack(t, batch, c.NATInterfaces())
+	putBack(t, batch, c.PortMappings())
+	putBack(t, batch, c.Timing())
+	putBack(t, batch, c.Naming())
+	putBack(t, batch, c.Forwards())
+	putBack(t, batch, c.Users())
+}
+
 // Whatever the files say, reading them ends, every row has a key of its own, and
 // what is put back as it was read writes nothing but names.
 func FuzzPutBack(f *testing.F) {
@@ -118,21 +136,7 @@ func FuzzPutBack(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		putBack(t, batch, c.Radios())
-		putBack(t, batch, c.SSIDs())
-		putBack(t, batch, c.AccessPoints())
-		putBack(t, batch, c.Interfaces())
-		putBack(t, batch, c.Routes())
-		putBack(t, batch, c.DHCPServer())
-		putBack(t, batch, c.DHCPPools())
-		putBack(t, batch, c.DHCPHosts())
-		putBack(t, batch, c.DHCPOptions())
-		putBack(t, batch, c.NATInterfaces())
-		putBack(t, batch, c.PortMappings())
-		putBack(t, batch, c.Timing())
-		putBack(t, batch, c.Naming())
-		putBack(t, batch, c.Forwards())
-		putBack(t, batch, c.Users())
+		putAllBack(t, batch, c)
 		if err := batch.Prepare(t.Context()); err != nil {
 			if strings.Contains(err.Error(), "read") { // a type that cannot be written
 				return

@@ -249,6 +249,10 @@ func TestPortMappings(t *testing.T) {
 			remove(t, c, c.PortMappings(), key)
 		})
 	}
+}
+
+func TestPortMappingsRefusedAndIncomplete(t *testing.T) {
+	type mapping = platform.PortMapping
 	c := vanilla(t)
 	key := create(t, c, c.PortMappings(), func(m *mapping) {})
 	for _, f := range []func(*mapping){

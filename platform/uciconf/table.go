@@ -183,8 +183,6 @@ type kind[T any] struct {
 }
 
 func (k kind[T]) table(c *Conf) platform.Table[T] {
-	t := &table[T]{conf: c, pkg: k.pkg, prefix: k.prefix, blank: k.blank}
-	made := k.only != "" && c.o.Dir.Create
 	switch {
 	case k.only != "":
 		k.fixed = true
@@ -192,61 +190,68 @@ func (k kind[T]) table(c *Conf) platform.Table[T] {
 	case k.key == nil:
 		k.key = (*view).key
 	}
-	if k.shows == nil {
-		k.shows = func(*uci.Section) bool { return true }
-	}
-	t.rows = func(v *view, p *uci.Package, emit func(platform.Entry[T]) bool) {
-		for _, s := range p.Sections {
-			if slices.Contains(k.types, s.Type) && k.shows(s) {
-				if !emit(platform.Entry[T]{Key: k.key(v, p, s), Value: k.read(v, s), Fixed: k.fixed}) || k.only != "" {
-					return
-				}
-			}
-		}
-		if made {
-			emit(platform.Entry[T]{Key: k.only, Value: k.read(v, &uci.Section{}), Fixed: true})
-		}
-	}
-	find := func(e *edit, p *uci.Package, key string) (*uci.Section, error) {
-		for _, s := range p.Sections {
-			if slices.Contains(k.types, s.Type) && k.shows(s) && k.key(&e.view, p, s) == key {
-				return s, e.trust(p, s)
-			}
-		}
-		return nil, nil
-	}
-	t.put = func(e *edit, p *uci.Package, key string, row *T) error {
-		s, err := find(e, p, key)
-		if err != nil {
-			return err
-		}
-		switch {
-		case s != nil:
-		case made && key == k.only:
-			s = e.add(p, k.types[0], k.types[0])
-		case k.prefix == "":
-			return fmt.Errorf("%s: %w", key, platform.ErrGone)
-		default:
-			s = e.add(p, k.types[0], key)
-		}
-		old := k.read(&e.view, s)
-		return k.write(e, p, s, &old, row)
-	}
-	if k.fixed {
-		return t
-	}
-	t.del = func(e *edit, p *uci.Package, key string) error {
-		s, err := find(e, p, key)
-		switch {
-		case err != nil:
-			return err
-		case s == nil:
-			return fmt.Errorf("%s: %w", key, platform.ErrGone)
-		case k.gone != nil:
-			return k.gone(e, p, s)
-		}
-		e.delete(p, s)
-		return nil
+	t := &table[T]{conf: c, pkg: k.pkg, prefix: k.prefix, blank: k.blank, rows: k.rows, put: k.put}
+	if !k.fixed {
+		t.del = k.del
 	}
 	return t
+}
+
+// made says whether the only row is there before anything is written.
+func (k *kind[T]) made(v *view) bool { return k.only != "" && v.conf.o.Dir.Create }
+
+func (k *kind[T]) has(s *uci.Section) bool {
+	return slices.Contains(k.types, s.Type) && (k.shows == nil || k.shows(s))
+}
+
+func (k *kind[T]) rows(v *view, p *uci.Package, emit func(platform.Entry[T]) bool) {
+	for _, s := range p.Sections {
+		if k.has(s) && (!emit(platform.Entry[T]{Key: k.key(v, p, s), Value: k.read(v, s), Fixed: k.fixed}) || k.only != "") {
+			return
+		}
+	}
+	if k.made(v) {
+		emit(platform.Entry[T]{Key: k.only, Value: k.read(v, &uci.Section{}), Fixed: true})
+	}
+}
+
+// find returns the section of a row, nil when there is none.
+func (k *kind[T]) find(e *edit, p *uci.Package, key string) (*uci.Section, error) {
+	for _, s := range p.Sections {
+		if k.has(s) && k.key(&e.view, p, s) == key {
+			return s, e.trust(p, s)
+		}
+	}
+	return nil, nil
+}
+
+func (k *kind[T]) put(e *edit, p *uci.Package, key string, row *T) error {
+	s, err := k.find(e, p, key)
+	switch {
+	case err != nil:
+		return err
+	case s != nil:
+	case k.made(&e.view) && key == k.only:
+		s = e.add(p, k.types[0], k.types[0])
+	case k.prefix == "":
+		return fmt.Errorf("%s: %w", key, platform.ErrGone)
+	default:
+		s = e.add(p, k.types[0], key)
+	}
+	old := k.read(&e.view, s)
+	return k.write(e, p, s, &old, row)
+}
+
+func (k *kind[T]) del(e *edit, p *uci.Package, key string) error {
+	s, err := k.find(e, p, key)
+	switch {
+	case err != nil:
+		return err
+	case s == nil:
+		return fmt.Errorf("%s: %w", key, platform.ErrGone)
+	case k.gone != nil:
+		return k.gone(e, p, s)
+	}
+	e.delete(p, s)
+	return nil
 }
