@@ -10,7 +10,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLA
 
 export SPEC
 
-.PHONY: help demo check check-peers build cross size footprint bench fuzz vuln clean
+.PHONY: help demo check check-peers build cross size footprint fleet bench fuzz vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,9 @@ size: ## what each binary weighs, raw and compressed; what each dependency costs
 
 footprint: ## memory, wake-ups and flash writes of an idle agent
 	@scripts/footprint
+
+fleet: ## 10,000 agents in one process after a power cut: what each weighs, how their retries spread
+	GATEHOUSE_FLEET=$(or $(FLEET),10000) $(GO) test -tags '$(TAGS)' -run '^TestFleet$$' -v -timeout 30m ./agent/app
 
 bench: ## Go benchmarks: BENCH=regexp, PKG=./...
 	$(GO) test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem $(or $(PKG),./...)

@@ -17,13 +17,14 @@ import (
 // requests by UDP.
 type stun struct {
 	agent  *Agent
-	client atomic.Pointer[nat.Client] // nil before it runs
+	client atomic.Pointer[nat.Client] // nil before STUN was enabled for the first time
+	wake   chan struct{}              // the settings are others, and there is no client to tell
 }
 
 // withSTUN adds Annex G to the agent, and returns what the data model tells of
 // it.
 func (a *Agent) withSTUN() tr181.NAT {
-	s := &stun{agent: a}
+	s := &stun{agent: a, wake: make(chan struct{}, 1)}
 	a.extras = append(a.extras, extra{
 		task: task{name: "stun", run: s.run}, settings: s.poke, network: s.poke, session: s.sessionSucceeded, status: s.status,
 	})
@@ -32,6 +33,13 @@ func (a *Agent) withSTUN() tr181.NAT {
 
 func (s *stun) run(ctx context.Context) error {
 	a := s.agent
+	for !a.settings.Bool(settings.STUNEnable) { // most agents never need what a client weighs
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 	client, err := nat.New(nat.Config{
 		Settings:  s.settings,
 		Local:     a.reach.local,
@@ -86,7 +94,9 @@ func (s *stun) settings() nat.Settings {
 func (s *stun) poke() {
 	if c := s.client.Load(); c != nil {
 		c.Poke()
+		return
 	}
+	poke(s.wake)
 }
 
 func (s *stun) sessionSucceeded() {
@@ -110,11 +120,10 @@ func (s *stun) UDPAddress() (natDetected bool, address string) {
 }
 
 func (s *stun) status(st *api.Status) {
-	c := s.client.Load()
-	if c == nil {
-		return
+	now := nat.Status{State: nat.Off}
+	if c := s.client.Load(); c != nil {
+		now = c.Status()
 	}
-	now := c.Status()
 	t := api.Transport{
 		Name: "udp", State: string(now.State), Address: now.UDPConnectionRequestAddress,
 		LastRequest: now.Requests.Last, LastRefused: now.Requests.LastRefused, Refused: now.Requests.Refused, Error: now.Err,
