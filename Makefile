@@ -10,7 +10,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLA
 
 export SPEC
 
-.PHONY: help demo check check-peers build cross size footprint fleet bench fuzz vuln clean
+.PHONY: help demo check check-peers build cross ipk size footprint fleet bench fuzz vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ check-peers: ## tests that need root or Debian packages (installs them when root
 
 cross: ## static binaries for the routers, in dist/
 	@scripts/cross
+
+ipk: ## packages for OpenWrt's opkg, in dist/
+	@scripts/ipk
 
 size: ## what each binary weighs, raw and compressed; what each dependency costs
 	@scripts/size

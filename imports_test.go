@@ -59,6 +59,9 @@ var may = map[string]string{
 	"agent/bus":      "agent/api datamodel",
 	"agent/ubus":     "agent/api agent/core internal/ubus",
 
+	"openwrt":     "",
+	"openwrt/ipk": "",
+
 	"docs/examples/go": "",
 	"agent/metrics":    "agent/api",
 	"agent/app": "platform datamodel datamodel/tr181 cwmp cwmp/connreq internal/endpoint internal/guard internal/store" +
