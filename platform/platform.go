@@ -40,6 +40,7 @@ type Platform struct {
 	Prober    Prober
 
 	ConfigFile ConfigFile
+	Voice      Voice // nil: a voice stack of its own has to read our file
 
 	// What the platform keeps in configuration of its own.
 	Config     Config // nil: none of the tables below is there

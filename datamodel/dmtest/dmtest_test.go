@@ -167,7 +167,7 @@ func TestTable(t *testing.T) {
 			n++
 		}
 	}
-	if n != 7343 || len(tb)-n != 873 {
+	if n != 7343+849 || len(tb)-n != 873+113 {
 		t.Errorf("%d parameters, %d objects", n, len(tb)-n)
 	}
 	r := tb["Device.Time.Client.{i}.IPVersion"]

@@ -1,6 +1,6 @@
-// Package dmtest checks any set of objects: against the table of the Broadband
-// Forum's Device:2.19.1 data model (Oracle), and against themselves
-// (RoundTrip). It is for tests, and never linked into the agent.
+// Package dmtest checks any set of objects: against the tables of the Broadband
+// Forum's Device:2.19.1 and VoiceService:2.0.2 data models (Oracle), and against
+// themselves (RoundTrip). It is for tests, and never linked into the agent.
 package dmtest
 
 import (
@@ -17,6 +17,9 @@ import (
 
 //go:embed testdata/device2.tsv
 var device2 string
+
+//go:embed testdata/tr104.tsv
+var tr104 string
 
 // A Row is what the table says of one object or parameter.
 type Row struct {
@@ -40,17 +43,19 @@ type Row struct {
 // A Table maps templates ("Device.IP.Interface.{i}.Enable") to rows.
 type Table map[string]*Row
 
-// Device2 is the table of Device:2.19.1.
+// Device2 is the table of Device:2.19.1, with that of VoiceService:2.0.2 below
+// Device.Services.
 var Device2 = sync.OnceValue(func() Table {
-	t, err := parseTable(device2)
-	if err != nil {
-		panic("dmtest: " + err.Error())
+	t := make(Table, 9300)
+	for _, text := range [...]string{device2, tr104} {
+		if err := t.parse(text); err != nil {
+			panic("dmtest: " + err.Error())
+		}
 	}
 	return t
 })
 
-func parseTable(text string) (Table, error) {
-	t := make(Table, 8300)
+func (t Table) parse(text string) error {
 	object := ""
 	n := 0
 	for line := range strings.Lines(text) {
@@ -63,7 +68,7 @@ func parseTable(text string) (Table, error) {
 		}
 		r, err := parseRow(f)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
+			return fmt.Errorf("line %d: %w", n, err)
 		}
 		path := object + f[0]
 		if r.Object {
@@ -71,7 +76,7 @@ func parseTable(text string) (Table, error) {
 		}
 		t[path] = r
 	}
-	return t, nil
+	return nil
 }
 
 func parseRow(f []string) (*Row, error) {

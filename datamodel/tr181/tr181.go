@@ -62,6 +62,8 @@ type Agent struct {
 	XMPP XMPP
 	// Provider has a configuration for the subscriber.
 	Provider Provider
+	// Voice has the telephony that the provider offers.
+	Voice Voice
 	// Lightweight says that the agent sends lightweight notifications (Annex M).
 	Lightweight bool
 	// Transfers is what the queue of transfers knows; nil: there is none.
@@ -145,6 +147,7 @@ type Model struct {
 
 	xmppConnections *datamodel.Kept[xmppConnection] // nil: no XMPP
 	xmppServers     *datamodel.Kept[xmppServer]
+	voice           *datamodel.Kept[override] // nil: no telephony
 
 	// What Reapply found last time: each link, and what it could not put back.
 	seen map[string]platform.Link
@@ -189,6 +192,9 @@ func New(p platform.Platform, a Agent) *Model {
 	add(a.Settings != nil && a.Keep != nil, m.informParameter)
 	add(a.Settings != nil && a.NAT != nil, m.managementServerSTUN)
 	add(a.Provider != nil, m.provider, m.providerKey)
+	if a.Voice != nil && a.Keep != nil {
+		add(true, m.voiceService, m.voiceCodec, m.codecProfile, m.sipClient, m.sipNetwork)
+	}
 	add(a.Settings != nil && a.Lightweight, m.managementServerLightweight)
 	if a.Settings != nil && a.Keep != nil && a.XMPP != nil {
 		add(true, m.xmpp, m.xmppConnection, m.xmppServer, m.managementServerXMPP)
@@ -227,7 +233,7 @@ func (m *Model) Undo() map[string]func(context.Context, []byte) error { return m
 // one is undone even while its objects are absent.
 var keptNames = [...]string{
 	"links", "ipv4-addresses", "ipv6-addresses", "ipv6-prefixes", "ipv4-routes", "ipv6-routes", "inform-parameters",
-	"xmpp-connections", "xmpp-servers",
+	"xmpp-connections", "xmpp-servers", "voice",
 }
 
 // keep opens a table that the agent keeps itself.

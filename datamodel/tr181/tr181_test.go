@@ -111,6 +111,7 @@ type house struct {
 	journal  datamodel.Backing
 	tests    tests
 	xmpp     datamodel.Key // of the connection that the agent keeps
+	voice    voice
 	model    *tr181.Model
 	tree     *datamodel.Tree
 }
@@ -133,6 +134,7 @@ func buildOn(t testing.TB, r *fake.Router) *house {
 		"ManagementServer.UDPLightweightNotificationPort": "7547",
 		"ManagementServer.DelayReboot":                    "-1", "DeviceInfo.ProvisioningCode": "abc",
 	}}
+	h.voice.says = phone()
 	h.journal = h.file("journal")
 	h.start()
 	return h
@@ -146,7 +148,7 @@ func (h *house) start() {
 		h.Fatal(err)
 	}
 	h.model = tr181.New(h.platform, tr181.Agent{
-		NAT: nat{}, XMPP: xmpp{&h.xmpp}, Lightweight: true, Transfers: transfers{}, Diagnostics: &h.tests,
+		NAT: nat{}, XMPP: xmpp{&h.xmpp}, Lightweight: true, Transfers: transfers{}, Diagnostics: &h.tests, Voice: &h.voice,
 		Settings: h.settings, Reach: reach("http://203.0.113.17:7547/cr"), Identity: func() platform.ID { return id },
 		Keep: func(name string) datamodel.Backing { return h.file(name) }, Version: "test", Start: time.Now(),
 	})

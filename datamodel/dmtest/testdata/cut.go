@@ -1,9 +1,12 @@
 //go:build ignore
 
-// Cut makes device2.tsv from the full table of Device:2.19.1:
+// Cut makes device2.tsv from the full table of Device:2.19.1, and tr104.tsv from
+// that of VoiceService:2.0.2:
 //
 //	go run cut.go < device2-2.19.1-params.tsv > device2.tsv
+//	go run cut.go Device.Services. < tr104-2.0.2-params.tsv > tr104.tsv
 //
+// An argument is put before all paths: where a service stands in a device.
 // Rows of an object hold the leaf names of its parameters; object rows hold
 // the whole path. Columns: path, kind (o, p), type (of an object: the name of
 // its count, "-" without one, empty for <Table>NumberOfEntries), access (W:
@@ -26,7 +29,7 @@ func main() {
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()
 	var head map[string]int
-	object := ""
+	object, below := "", strings.Join(os.Args[1:], "")
 	fmt.Fprintln(out, strings.ReplaceAll("path kind type access size range enums patterns list hidden forced notify status", " ", "\t"))
 	for in.Scan() {
 		f := strings.Split(in.Text(), "\t")
@@ -38,7 +41,7 @@ func main() {
 			continue
 		}
 		get := func(name string) string { return f[head[name]] }
-		row := []string{get("path"), "p", get("type"), "", get("size"), get("range"), get("enums"), get("patterns"), "", "", "", get("active_notify"), get("eff_status")}
+		row := []string{below + get("path"), "p", get("type"), "", get("size"), get("range"), get("enums"), get("patterns"), "", "", "", get("active_notify"), get("eff_status")}
 		if get("access") != "readOnly" {
 			row[3] = "W"
 		}
