@@ -31,6 +31,7 @@ func (b *backend) configure(p *platform.Platform) {
 		MaxPower: b.maxPower,
 	})
 	c.Fill(p)
+	p.Voice = c.Voice()
 	b.config = config{c, b}
 	p.Config = b.config
 }
