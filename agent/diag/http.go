@@ -112,7 +112,8 @@ func (m *meter) exchange(ctx context.Context, t tr181.Test, u *url.URL, upload b
 	transport := &http.Transport{
 		DialContext:           func(context.Context, string, string) (net.Conn, error) { return m.conn, nil },
 		ResponseHeaderTimeout: answerTime, DisableCompression: true, DisableKeepAlives: true,
-		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1
+		MaxResponseHeaderBytes: 64 << 10,
+		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1
 	}
 	defer transport.CloseIdleConnections()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{

@@ -23,7 +23,7 @@ const (
 	silence       = 60 * time.Second // without a byte, in either direction
 	maxRedirects  = 5
 	maxChallenges = 4
-	maxAnswer     = 64 << 10 // of an answer that is no file, before we hang up on it
+	maxAnswer     = 64 << 10 // of headers, and of an answer that is no file, before we hang up on it
 )
 
 // A web fetches and sends files for one transfer.
@@ -40,7 +40,8 @@ func newWeb(t *Transfer, dial func(ctx context.Context, network, addr string) (n
 		transport: &http.Transport{
 			DialContext: dial, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTime,
 			ResponseHeaderTimeout: silence, DisableCompression: true, MaxConnsPerHost: 1,
-			TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1
+			MaxResponseHeaderBytes: maxAnswer,
+			TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1
 		},
 		agent: c.UserAgent, check: c.CheckURL,
 		auth: digest.NewClient(t.Username, string(t.Password), digest.Options{Latin1: true}),

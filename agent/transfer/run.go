@@ -23,6 +23,9 @@ const (
 	maxText = 4 << 20
 	// spare is the memory that a file in RAM must leave to everybody else.
 	spare = 8 << 20
+	// longest is how long a file may be on its way, however steadily: the next
+	// one waits for it.
+	longest = 6 * time.Hour
 	// doomed is how long the device may still be up after it took an image.
 	doomed = 10 * time.Minute
 )
@@ -104,8 +107,11 @@ func (r *Runner) one(ctx context.Context, id uint32) error {
 	}
 	log.Info("transfer begins", "url", withoutSecrets(t.URL), "try", t.Begun)
 	err = r.carryOut(ctx, &t)
+	if err == errApplied { // the window may close now, the restart comes all the same
+		err = r.restarting(ctx)
+	}
 	_ = os.Remove(r.file())
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && err != nil {
 		return nil // it goes on after the next start
 	}
 	result, done := r.Queue.end(id, err)
@@ -134,6 +140,8 @@ func (r *Runner) carryOut(ctx context.Context, t *Transfer) error {
 		ctx, cancel = context.WithDeadlineCause(ctx, t.ends(), failed(Missed, "the window closed before the download was done"))
 		defer cancel()
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, longest, failed(Incomplete, "not done within %v", longest))
+	defer cancel()
 	switch {
 	case t.Kind == Firmware && r.Firmware == nil, t.Kind == Config && r.ConfigFile == nil:
 		return failed(Internal, "this device takes no %q", t.FileType)
@@ -255,8 +263,8 @@ func (r *Runner) quietly(ctx context.Context, t *Transfer, f func(context.Contex
 	return blame(err)
 }
 
-// install validates the image and writes it. When that goes well the device
-// restarts under us, and the next start knows how it went.
+// install validates the image and writes it. When that goes well, errApplied, the
+// device restarts under us, and the next start knows how it went.
 func (r *Runner) install(ctx context.Context, t *Transfer) error {
 	image, err := r.Firmware.Validate(ctx, r.file())
 	if err != nil {
@@ -271,11 +279,20 @@ func (r *Runner) install(ctx context.Context, t *Transfer) error {
 	if err != nil {
 		return err
 	}
+	return errApplied
+}
+
+// errApplied says that an image was taken, and nothing more can be said.
+var errApplied = errors.New("the image was taken")
+
+// restarting waits for the end of the process. Its error is that of ctx, as it
+// should be, or that the device is still up.
+func (r *Runner) restarting(ctx context.Context) error {
 	timer := time.NewTimer(doomed)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return nil // as it should be
+		return ctx.Err()
 	case <-timer.C:
 		return failed(Internal, "the device did not restart to install the image")
 	}

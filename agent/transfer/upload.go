@@ -101,8 +101,10 @@ func copyLog(ctx context.Context, files platform.LogFiles, name string, w io.Wri
 		return err
 	}
 	defer f.Close()
+	cut := false
 	if s, ok := f.(io.Seeker); ok {
 		if size, err := s.Seek(0, io.SeekEnd); err == nil {
+			cut = size > limit/2
 			if _, err := s.Seek(max(0, size-limit/2), io.SeekStart); err != nil {
 				return err
 			}
@@ -110,6 +112,17 @@ func copyLog(ctx context.Context, files platform.LogFiles, name string, w io.Wri
 	}
 	// Masking can make a line longer, but never twice as long.
 	lines := bufio.NewReaderSize(io.LimitReader(f, limit/2), 8<<10)
+	for cut { // half a line may be half a secret, and not look like one
+		switch _, err := lines.ReadSlice('\n'); err {
+		case nil:
+			cut = false
+		case bufio.ErrBufferFull:
+		case io.EOF:
+			return nil
+		default:
+			return err
+		}
+	}
 	for {
 		line, err := lines.ReadSlice('\n') // one that is too long comes in pieces
 		if _, err := w.Write(maskSecrets(line)); err != nil {
