@@ -35,7 +35,9 @@ func runAgent(ctx context.Context, c *invocation) error {
 	}
 	// A garbage collector that waits until the heap has doubled costs a router
 	// with 64 MB more than it saves: what lives for long here is small.
-	debug.SetGCPercent(50)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 	if _, err := c.dirs.socket(); err != nil {
 		return err
 	}
