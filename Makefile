@@ -10,7 +10,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLA
 
 export SPEC
 
-.PHONY: help demo check check-peers build cross ipk size footprint fleet bench fuzz vuln clean
+.PHONY: help demo check check-peers build cross ipk size footprint fleet matrix bench fuzz vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ footprint: ## memory, wake-ups and flash writes of an idle agent
 
 fleet: ## 10,000 agents in one process after a power cut: what each weighs, how their retries spread
 	GATEHOUSE_FLEET=$(or $(FLEET),10000) $(GO) test -tags '$(TAGS)' -run '^TestFleet$$' -v -timeout 30m ./agent/app
+
+matrix: ## the agent killed, cut off or with a broken disk at every single step (a check takes some)
+	GATEHOUSE_MATRIX=all $(GO) test -tags '$(TAGS)' -run '^TestCrashMatrix$$' -v -timeout 30m ./agent/app
 
 bench: ## Go benchmarks: BENCH=regexp, PKG=./...
 	$(GO) test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem $(or $(PKG),./...)

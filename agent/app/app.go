@@ -189,7 +189,7 @@ func runOnce(ctx context.Context, cfg Config) (again bool, err error) {
 func (a *Agent) open() (unlock func() error, err error) {
 	a.state, err = store.Open(a.cfg.State, store.Options{FS: a.cfg.StateFS, Log: a.log.With("component", "store")})
 	if err != nil {
-		a.log.Error("starting without what was kept: nothing survives a restart", "err", err)
+		a.log.Error("starting without what was kept, and what is kept from now on may be lost", "err", err)
 	}
 	a.run, err = store.Open(a.cfg.Run, store.Options{FS: a.cfg.RunFS, Log: a.log.With("component", "store")})
 	if err != nil {

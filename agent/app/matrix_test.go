@@ -182,6 +182,7 @@ func (p *planner) finish(e errand, found held) {
 		p.want = p.want.with(func(h *held) { e.after(h, found) })
 	}
 	p.done++
+	p.w.chapter.Store(int32(p.done))
 	p.asked = false
 }
 
@@ -408,7 +409,7 @@ func (p *planner) audit() {
 }
 
 // hurt plays the plan under one blow and returns the names of all steps.
-func hurt(t *testing.T, b blow) (steps []string) {
+func hurt(t *testing.T, b blow) (steps []passed) {
 	t.Helper()
 	story(t, acs.Options{}, config(), func(t *testing.T, h *house) {
 		h.broken = []string{string(acs.RuleConnection), string(acs.RuleCookie), string(acs.RuleHTTP)}
@@ -465,31 +466,4 @@ func blows(step string) (all []blow) {
 		add(blow{loss: storetest.EntryTorn, torn: true})
 	}
 	return all
-}
-
-// TestCrashMatrix: every step, every blow. The race detector, ten times as
-// slow, sees some of them: it looks for something else.
-func TestCrashMatrix(t *testing.T) {
-	steps := hurt(t, blow{})
-	if t.Failed() {
-		t.FailNow()
-	}
-	var all []blow
-	for _, s := range steps {
-		all = append(all, blows(s)...)
-	}
-	t.Logf("%d steps, %d blows", len(steps), len(all))
-	const shares = 4 // run side by side
-	stride := shares
-	if racing {
-		stride *= 23
-	}
-	for k := range shares {
-		t.Run(fmt.Sprint(k), func(t *testing.T) {
-			t.Parallel()
-			for i := k; i < len(all); i += stride {
-				hurt(t, all[i])
-			}
-		})
-	}
 }

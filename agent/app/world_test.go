@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing/synctest"
 	"time"
@@ -50,18 +51,26 @@ type world struct {
 	boots int // of the device, from 1
 	cable bool
 
+	chapter atomic.Int32 // how far the ACS has come with its plan
+
 	mu    sync.Mutex
 	seen  map[string]int
-	steps []string
+	steps []passed
 	hit   bool
+}
+
+// passed is a step that was taken, and when.
+type passed struct {
+	name    string
+	chapter int32
 }
 
 func newWorld(h *house, b blow) *world {
 	return &world{house: h, blow: b, boots: 1, cable: true, seen: map[string]int{}}
 }
 
-// so tells the names of all steps so far, and whether the blow has come.
-func (w *world) so() (steps []string, hit bool) {
+// so tells all steps so far, and whether the blow has come.
+func (w *world) so() (steps []passed, hit bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.steps, w.hit
@@ -95,7 +104,7 @@ func (l *life) step(name string, do func(torn bool) error) error {
 	}
 	w.seen[name]++
 	name = fmt.Sprintf("%s #%d", name, w.seen[name])
-	w.steps = append(w.steps, name)
+	w.steps = append(w.steps, passed{name, w.chapter.Load()})
 	if name != w.blow.at {
 		return do(false)
 	}

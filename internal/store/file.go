@@ -169,6 +169,9 @@ func (f *File) sync() error {
 	if f.synced {
 		return nil
 	}
+	if err := f.dir.settle(); err != nil {
+		return err
+	}
 	if err := f.dir.fsys.SyncDir(f.dir.path); err != nil {
 		return err
 	}

@@ -52,6 +52,7 @@ type Dir struct {
 
 	mu    sync.Mutex
 	files map[string]*File
+	loose []string // folders that have got an entry which is not on disk yet
 }
 
 // Open makes sure that the folder exists (mode 0700, its entry on disk) and
@@ -113,7 +114,25 @@ func (d *Dir) mkdir(path string) error {
 	if err != nil {
 		return err
 	}
-	return d.fsys.SyncDir(parent)
+	d.mu.Lock()
+	d.loose = append(d.loose, parent)
+	d.mu.Unlock()
+	return d.settle()
+}
+
+// settle puts the entries of the folders that mkdir made on disk. One that
+// could not be synced then is synced before the first Save succeeds: a folder
+// that a power cut takes away takes all files with it.
+func (d *Dir) settle() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for len(d.loose) > 0 {
+		if err := d.fsys.SyncDir(d.loose[0]); err != nil {
+			return err
+		}
+		d.loose = d.loose[1:]
+	}
+	return nil
 }
 
 // Path is the folder's path.

@@ -425,3 +425,26 @@ func TestUnreadIsLeftAlone(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFolderIsOnDiskBeforeItsFiles: the folder could be made and not be synced.
+// Whoever goes on with it, and saves, may believe in what was saved.
+func TestFolderIsOnDiskBeforeItsFiles(t *testing.T) {
+	fsys := storetest.New()
+	fsys.Inject(1, storetest.Fault{Err: syscall.EIO}) // mkdir /s, syncdir /
+	d, err := store.Open("/s", store.Options{FS: fsys})
+	if !errors.Is(err, syscall.EIO) {
+		t.Fatalf("%v after %q", err, fsys.Calls())
+	}
+	fsys.Inject(len(fsys.Calls())+4, storetest.Fault{Err: syscall.EIO}) // create, write, sync, rename, syncdir /
+	f := d.File("a", 1)
+	if err := f.Save([]byte("lost\n")); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("%v after %q", err, fsys.Calls())
+	}
+	if err := f.Save([]byte("kept\n")); err != nil {
+		t.Fatal(err)
+	}
+	fsys = fsys.Restart(storetest.PowerCut)
+	if got := load(t, open(t, fsys, "/s", nil).File("a", 1)); got != "kept\n" {
+		t.Errorf("after a power cut: %q", got)
+	}
+}
