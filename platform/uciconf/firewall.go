@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gatehouse/internal/uci"
 	"gatehouse/platform"
@@ -114,6 +115,7 @@ const (
 	expiresOption = own + "expires" // seconds since 1970
 	leaseOption   = own + "lease"   // seconds
 	clientOption  = own + "client"  // the name whose address dest_ip is
+	textOption    = own + "description"
 )
 
 func readMapping(v *view, s *uci.Section) platform.PortMapping {
@@ -124,6 +126,9 @@ func readMapping(v *view, s *uci.Section) platform.PortMapping {
 		Protocol:       protocol(s),
 		InternalClient: s.Get("dest_ip"),
 		Description:    s.Get("name"),
+	}
+	if text := s.Get(textOption); text != "" && remark(text) == r.Description {
+		r.Description = text
 	}
 	if name := s.Get(clientOption); name != "" {
 		r.InternalClient = name
@@ -221,7 +226,9 @@ func writeMapping(e *edit, p *uci.Package, s *uci.Section, old, r *platform.Port
 	if old.InternalClient != r.InternalClient {
 		e.writeClient(s, r.InternalClient)
 	}
-	e.str(s, "name", old.Description, r.Description)
+	if old.Description != r.Description {
+		e.describe(s, r.Description)
+	}
 	e.num(s, leaseOption, uint32(old.Lease/time.Second), uint32(r.Lease/time.Second))
 	if !old.Expires.Equal(r.Expires) {
 		e.set(s, expiresOption, "")
@@ -237,6 +244,38 @@ func writeMapping(e *edit, p *uci.Package, s *uci.Section, old, r *platform.Port
 		e.wish(s, r.Enabled && !complete)
 	}
 	return nil
+}
+
+// maxRemark is what fw4 can take of a name. It makes a comment of it, with
+// "!fw4: " before and " (reflection)" behind, and nft refuses the whole ruleset,
+// not only the rule, when a comment has more than 127 bytes.
+const maxRemark = 100
+
+// remark is what fw4 is told of a description. nft knows no way to quote a
+// quotation mark: one would end the comment, and the ruleset would not load.
+func remark(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r == '"' || r == '\\' {
+			return '\''
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	for len(text) > maxRemark {
+		_, size := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-size]
+	}
+	return text
+}
+
+// describe writes a description: as the name, and beside it where fw4 could not
+// take all of it.
+func (e *edit) describe(s *uci.Section, text string) {
+	name, kept := remark(text), ""
+	if name != text {
+		kept = text
+	}
+	e.str(s, "name", s.Get("name"), name)
+	e.str(s, textOption, s.Get(textOption), kept)
 }
 
 func prefixText(p netip.Prefix) string {
@@ -282,6 +321,7 @@ func (e *edit) writeClient(s *uci.Section, client string) {
 	addr, err := netip.ParseAddr(client)
 	if err != nil && client != "" {
 		ip, kept = "", client
+		e.need("dhcp")
 		for _, h := range e.beside("dhcp").Sections {
 			if h.Type == "host" && strings.EqualFold(h.Get("name"), client) {
 				ip = h.Get("ip")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"gatehouse/platform"
 )
@@ -277,6 +278,53 @@ func TestPortMappingsRefusedAndIncomplete(t *testing.T) {
 	change(t, c, c.PortMappings(), key, func(m *mapping) { m.InternalClient = "192.168.1.7" })
 	if text := text1(t, c, "firewall"); strings.Contains(text, "enabled") {
 		t.Errorf("%s", text)
+	}
+}
+
+// nft refuses the whole ruleset for a comment with a quotation mark in it, or one
+// of more than 127 bytes, of which fw4 takes 19: after a boot there would be no
+// NAT.
+func TestDescriptionsDoNotBreakTheRuleset(t *testing.T) {
+	c := vanilla(t)
+	key := create(t, c, c.PortMappings(), func(m *platform.PortMapping) { m.InternalClient = "192.168.1.7" })
+	name := func() string {
+		p, err := c.o.Dir.Read("firewall")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Section(key).Get("name")
+	}
+	for _, text := range []string{`"; flush ruleset; "`, `\"`, strings.Repeat("x", 256), strings.Repeat("ü", 100), "\xff" + strings.Repeat("y", 120), "web"} {
+		change(t, c, c.PortMappings(), key, func(m *platform.PortMapping) { m.Description = text })
+		if n := name(); n == "" || len(n) > 127-len("!fw4: ")-len(" (reflection)") || strings.ContainsAny(n, "\"\\") || !utf8.ValidString(n) {
+			t.Errorf("%q becomes %q", text, n)
+		}
+	}
+	if text := text1(t, c, "firewall"); strings.Contains(text, textOption) || name() != "web" {
+		t.Errorf("the last description needs no second place:\n%s", text)
+	}
+	// Somebody else's word counts over ours.
+	change(t, c, c.PortMappings(), key, func(m *platform.PortMapping) { m.Description = strings.Repeat("z", 101) })
+	write(t, c, "firewall", strings.Replace(text1(t, c, "firewall"), "option name '"+name(), "option name 'other", 1))
+	if m := row(t, c.PortMappings(), key); m.Description != "other" {
+		t.Errorf("%q", m.Description)
+	}
+}
+
+// What follows from a damaged package follows from nothing: the range of a pool
+// is not taken for one that has no network.
+func TestDamagedNeighbour(t *testing.T) {
+	c := vanilla(t)
+	key := create(t, c, c.PortMappings(), func(m *platform.PortMapping) { m.InternalClient = "192.168.1.7" })
+	write(t, c, "network", "config interface 'lan\n")
+	var gone *platform.Unavailable
+	if err := refused(t, c, c.DHCPPools(), "lan", func(p *platform.DHCPPool) { p.Max = addr("192.168.1.120") }); !errors.As(err, &gone) {
+		t.Errorf("%v", err)
+	}
+	change(t, c, c.DHCPPools(), "lan", func(p *platform.DHCPPool) { p.LeaseTime = time.Hour })
+	write(t, c, "dhcp", "config dhcp 'lan\n")
+	if err := refused(t, c, c.PortMappings(), key, func(m *platform.PortMapping) { m.InternalClient = "tv" }); !errors.As(err, &gone) {
+		t.Errorf("%v", err)
 	}
 }
 
