@@ -201,14 +201,23 @@ func (c *Conf) uplink(d uci.Delta) bool {
 	return false
 }
 
-// secrets are the options that are never shown.
-var secrets = []string{"key", "key1", "key2", "key3", "key4", "sae_password", "auth_secret", "acct_secret", "password", "wpa_psk"}
+// secret says whether an option is never shown, by what the options of OpenWrt's
+// packages are called, and ours: a section that goes takes all of its options
+// along, also those that are no business of ours (private_key of WireGuard).
+func secret(option string) bool {
+	if strings.HasPrefix(strings.TrimPrefix(option, own), "key") {
+		return true
+	}
+	return slices.ContainsFunc([]string{"pass", "secret", "psk", "private_key", "preshared_key", "token", "pincode"}, func(word string) bool {
+		return strings.Contains(option, word)
+	})
+}
 
 func shown(option string, o *uci.Option) string {
 	switch {
 	case o == nil:
 		return ""
-	case slices.Contains(secrets, strings.TrimPrefix(option, own)):
+	case secret(option):
 		return "***"
 	}
 	return o.Value()

@@ -97,6 +97,35 @@ func TestDeletionIsTold(t *testing.T) {
 	}
 }
 
+// What is put aside of a secret, and what goes with a section that is not ours,
+// is as secret as the rest.
+func TestSecretsAreNotTold(t *testing.T) {
+	c := vanilla(t)
+	write(t, c, "network", text1(t, c, "network")+"\nconfig interface 'wg0'\n\toption proto 'wireguard'\n\toption private_key 'hush'\n\toption password 'hush'\n\toption pincode 'hush'\n")
+	change(t, c, c.AccessPoints(), "default_radio0", func(a *platform.AccessPoint) { a.Security.Mode, a.Security.Passphrase = "WPA2-Personal", "hush hush" })
+	ap := row(t, c.AccessPoints(), "default_radio0")
+	ap.Security.Mode, ap.Security.SAE, ap.Security.MFP = "WPA3-Personal", "hush hush hush", "Required"
+	b, err := do(t, c, func(b platform.ConfigBatch) {
+		c.AccessPoints().Put(b, "default_radio0", ap)
+		c.Interfaces().Delete(b, "wg0")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden := 0
+	for _, w := range b.Writes() {
+		if strings.Contains(w.Old+w.New, "hush") {
+			t.Errorf("%+v", w)
+		}
+		if w.Old == "***" || w.New == "***" {
+			hidden++
+		}
+	}
+	if hidden != 5 { // key, gh_passphrase; three of wg0
+		t.Errorf("%d secrets are told as such", hidden)
+	}
+}
+
 // What an item refers to may be another's to create, in any order.
 func TestItemsWaitForEachOther(t *testing.T) {
 	c := vanilla(t)
