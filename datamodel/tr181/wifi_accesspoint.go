@@ -207,6 +207,7 @@ var (
 	errNoUAPSD = errors.New("this radio does not support U-APSD")
 	errNoWPS   = errors.New("this radio does not support WPS")
 	errMethod  = errors.New("not one of WPS.ConfigMethodsSupported")
+	errAIDs    = errors.New("IEEE 802.11 has numbers for 2007 stations; 0 is no limit")
 )
 
 func checkWiFiAccessPoint(c datamodel.Change[wifiAccessPoint]) error {
@@ -230,6 +231,9 @@ func checkWiFiAccessPoint(c datamodel.Change[wifiAccessPoint]) error {
 		if c.Set("WPS.ConfigMethodsEnabled") && !slices.Contains(a.wpsMethods, method) && !slices.Contains(was.WPSMethods, method) {
 			bad.blame("WPS.ConfigMethodsEnabled", fmt.Errorf("%q: %w", limit(method, 32), errMethod))
 		}
+	}
+	if c.Set("MaxAllowedAssociations") && a.MaxDevices > 2007 {
+		bad.blame("MaxAllowedAssociations", errAIDs)
 	}
 	a.checkSecurity(c, &bad)
 	return bad.err()

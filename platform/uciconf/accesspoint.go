@@ -4,7 +4,6 @@ package uciconf
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 
@@ -42,6 +41,11 @@ var apOptions = slices.Concat([]string{
 	"network", "hidden", "isolate", "wmm", "uapsd", "maxassoc", "macfilter", "maclist",
 	"wps_pushbutton", "wps_label", own + "wps", autoNetwork,
 }, securityOptions)
+
+// maxAssoc is the most that hostapd takes (IEEE 802.11 has that many association
+// IDs). A larger number is an error to it, and it starts none of the radio's
+// networks.
+const maxAssoc = 2007
 
 // autoNetwork is the network that stations join because nobody said which.
 const autoNetwork = own + "auto_network"
@@ -84,6 +88,9 @@ func writeAP(e *edit, p *uci.Package, s *uci.Section, old, r *platform.AccessPoi
 	e.flag(s, "isolate", old.Isolated, r.Isolated, false)
 	e.flag(s, "wmm", old.WMM, r.WMM, true)
 	e.flag(s, "uapsd", old.UAPSD, r.UAPSD, false)
+	if old.MaxDevices != r.MaxDevices && r.MaxDevices > maxAssoc {
+		return fmt.Errorf("%d stations: %d are the most", r.MaxDevices, maxAssoc)
+	}
 	e.num(s, "maxassoc", old.MaxDevices, r.MaxDevices)
 	if old.MACFilter != r.MACFilter {
 		e.set(s, "macfilter", "")
@@ -96,7 +103,7 @@ func writeAP(e *edit, p *uci.Package, s *uci.Section, old, r *platform.AccessPoi
 			return fmt.Errorf("the list of MAC addresses says who may not join: %w", platform.ErrUnsupported)
 		}
 		for _, mac := range r.AllowedMAC {
-			if _, err := net.ParseMAC(mac); err != nil {
+			if !isMAC(mac) {
 				return fmt.Errorf("MAC address %q", mac)
 			}
 		}

@@ -233,6 +233,7 @@ func settled(s *uci.Section) bool { return s.Get("interface") != "" && s.Option(
 // writeRange writes start and limit. What cannot be said with them, because the
 // interface has no address, or another one, is kept, and not served.
 func (e *edit) writeRange(s *uci.Section, iface string, low, high netip.Addr) {
+	e.need("network")
 	net, ok := subnet(&e.view, iface)
 	if ok && net.Contains(low) && net.Contains(high) && !high.Less(low) {
 		base := toUint(net.Masked().Addr())

@@ -5,7 +5,6 @@ package uciconf
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 
@@ -53,7 +52,7 @@ func poolOf(v *view, addr netip.Addr) string {
 
 func writeHost(e *edit, p *uci.Package, s *uci.Section, old, r *platform.DHCPHost) error {
 	if old.MAC != r.MAC {
-		if _, err := net.ParseMAC(r.MAC); r.MAC != "" && err != nil {
+		if r.MAC != "" && !isMAC(r.MAC) {
 			return fmt.Errorf("MAC address %q", r.MAC)
 		}
 		e.set(s, "mac", r.MAC)

@@ -6,6 +6,7 @@ package uciconf
 import (
 	"encoding/hex"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -176,6 +177,13 @@ func fixed[T comparable](e *edit, name string, old, now T) {
 	if old != now {
 		e.fail(fmt.Errorf("%s cannot be changed: %w", name, platform.ErrUnsupported))
 	}
+}
+
+// isMAC says whether s is a MAC address as hostapd and dnsmasq read one: of
+// other forms the one starts no network of the radio, the other not at all.
+func isMAC(s string) bool {
+	mac, err := net.ParseMAC(s)
+	return err == nil && len(mac) == 6 && strings.Count(s, ":") == 5
 }
 
 // isHex says whether s is n hexadecimal digits.

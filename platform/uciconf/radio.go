@@ -168,7 +168,9 @@ func writeRadio(e *edit, p *uci.Package, s *uci.Section, old, r *platform.Radio)
 		e.writePower(s, r.TxPower)
 	}
 	if old.Country != r.Country {
-		if n := len(r.Country); n != 0 && n != 2 {
+		// Another word, also one in small letters, hostapd takes for an error, and
+		// starts no network of the radio.
+		if n := len(r.Country); n != 0 && (n != 2 || strings.Trim(r.Country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
 			return fmt.Errorf("country %q", r.Country)
 		}
 		e.set(s, "country", r.Country)

@@ -192,6 +192,9 @@ func (e *edit) writeKeys(s *uci.Section, old, r *platform.WiFiSecurity) error {
 	case pass != "" && pass != old.Passphrase && (len(pass) < 8 || len(pass) > 63):
 		return fmt.Errorf("passphrase of %d bytes: it has 8 to 63", len(pass))
 	}
+	if old.SAE != r.SAE && len(r.SAE) > 63 { // 64 are read as a key in hexadecimal
+		return fmt.Errorf("SAE passphrase of %d bytes: it has up to 63", len(r.SAE))
+	}
 	if !bytes.Equal(old.WEPKey, r.WEPKey) {
 		if n := len(r.WEPKey); n != 0 && n != 5 && n != 13 {
 			return fmt.Errorf("WEP key of %d bytes: it has 5 or 13", n)
@@ -223,12 +226,15 @@ func (e *edit) writeKeys(s *uci.Section, old, r *platform.WiFiSecurity) error {
 func joinable(s *uci.Section) bool {
 	r := readSecurity(s)
 	switch {
+	case s.Get("ssid") == "":
+		return false
 	case strings.HasSuffix(r.Mode, "-Enterprise"):
 		return r.RadiusServer.IsValid()
 	case strings.HasPrefix(r.Mode, "WEP"):
 		return len(r.WEPKey) > 0
 	case strings.Contains(r.Mode, "-Personal"):
-		return len(s.Get("key")) >= 8
+		key := s.Get("key")
+		return len(key) >= 8 && len(key) <= 63 || isHex(key, 64)
 	}
 	return true
 }

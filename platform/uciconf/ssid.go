@@ -127,7 +127,7 @@ func writeSSID(e *edit, p *uci.Package, s *uci.Section, old, row *platform.SSID)
 		}
 		e.set(s, "ssid", row.Name)
 	}
-	if old.Enabled != row.Enabled {
+	if old.Enabled != row.Enabled || (old.Name == "") != (row.Name == "") {
 		_, ap := halves(s)
 		e.setHalves(s, row.Enabled, ap)
 	}

@@ -50,6 +50,14 @@ func (v *view) beside(pkg string) *uci.Package {
 	return p
 }
 
+// need is for a change that follows from what another package says: when that is
+// damaged, it would follow from nothing.
+func (e *edit) need(pkg string) {
+	if _, err := e.get(pkg); err != nil {
+		e.fail(unavailable(e.conf, pkg, err))
+	}
+}
+
 // key names a row. A section that has no name is known by the one that it is
 // going to have (see names). That one tells its place in the file, so it is
 // right only as long as the file is the same: a batch that finds another file

@@ -3,6 +3,7 @@ package uciconf
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -192,9 +193,36 @@ func TestAccessPointRefusals(t *testing.T) {
 		func(a *ap) { a.AllowedMAC = []string{"02:00:00:00:00:01 02:00:00:00:00:02"} },
 		func(a *ap) { a.Network = "lan guest" },
 		func(a *ap) { a.SSID = "default_radio0" }, // has an access point
+		func(a *ap) { a.AllowedMAC = []string{"0200.0000.0001"} },
+		func(a *ap) { a.MaxDevices = 2008 },
+		func(a *ap) { a.Security.Mode, a.Security.SAE = "WPA3-Personal", strings.Repeat("x", 64) },
 	} {
 		refused(t, c, c.AccessPoints(), "default_radio1", f)
 	}
+}
+
+// hostapd takes an empty name for an error, and starts no network of the radio:
+// such a one is not on the air, and is again with a name.
+func TestNetworkWithoutANameIsOffTheAir(t *testing.T) {
+	c := vanilla(t)
+	change(t, c, c.SSIDs(), "default_radio0", func(s *platform.SSID) { s.Enabled, s.Name = true, "x" })
+	change(t, c, c.AccessPoints(), "default_radio0", func(a *platform.AccessPoint) { a.Enabled = true })
+	on := text1(t, c, "wireless")
+	change(t, c, c.SSIDs(), "default_radio0", func(s *platform.SSID) { s.Name = "" })
+	if text := text1(t, c, "wireless"); strings.Count(text, "option disabled '1'") != strings.Count(on, "option disabled '1'")+1 {
+		t.Errorf("%s", text)
+	}
+	change(t, c, c.SSIDs(), "default_radio0", func(s *platform.SSID) { s.Name = "x" })
+	if text := text1(t, c, "wireless"); !slices.Equal(lines(text), lines(on)) {
+		t.Errorf("%s", text)
+	}
+}
+
+// Small letters, which hostapd refuses.
+func TestCountry(t *testing.T) {
+	c := vanilla(t)
+	refused(t, c, c.Radios(), "radio1", func(r *platform.Radio) { r.Country = "de" })
+	change(t, c, c.Radios(), "radio1", func(r *platform.Radio) { r.Country = "DE" })
 }
 
 // What the section says in other words stays as it is while something else
