@@ -47,6 +47,27 @@ func TestShowSession(t *testing.T) {
 	show(head + "  it is still running\n")
 }
 
+// S001-39, S001-40: each channel is green or red, and red says what does not
+// work without it.
+func TestChannelLine(t *testing.T) {
+	now := time.Now()
+	ago, later := when(now.Add(-time.Hour), now), when(now.Add(time.Minute), now)
+	for _, row := range []struct {
+		channel api.Channel
+		want    string
+	}{
+		{api.Channel{}, "not used yet"},
+		{api.Channel{Up: true, LastOK: now.Add(-time.Hour), LastError: "of last week", Selected: "a (192.0.2.1:443)"}, "green, answered " + ago + "; stays with a (192.0.2.1:443)"},
+		{api.Channel{LastOK: now.Add(-time.Hour), LastError: "refused", Without: "news"}, "red, answered " + ago + ": refused; until then no news"},
+		{api.Channel{LastError: "refused", Servers: []api.Server{{Name: "a", Address: "192.0.2.1:443", BlockedUntil: now.Add(time.Minute)}, {Name: "b", Address: "192.0.2.2:443"}}},
+			"red: refused; passes over a 192.0.2.1:443, to be tried again " + later},
+	} {
+		if got := channel(&row.channel, now); got != row.want {
+			t.Errorf("%s\nwant %s", got, row.want)
+		}
+	}
+}
+
 // TestCounterRows tell what has happened, and nothing else.
 func TestCounterRows(t *testing.T) {
 	now := time.Now()

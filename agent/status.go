@@ -48,6 +48,9 @@ func statusRows(s *screen, st *api.Status, now time.Time) [][]string {
 	for _, t := range st.Transports {
 		rows = append(rows, []string{"by " + t.Name, transport(t, now)})
 	}
+	for i := range st.Channels {
+		rows = append(rows, []string{"channel " + st.Channels[i].Name, channel(&st.Channels[i], now)})
+	}
 	rows = append(rows, counterRows(&st.Counters, now)...)
 	if st.SafeMode {
 		rows = append(rows, []string{"safe mode", "on: the agent ended badly three times within ten minutes of its start"})
@@ -148,6 +151,36 @@ func transport(t api.Transport, now time.Time) string {
 	}
 	if t.Error != "" {
 		text += "; " + t.Error
+	}
+	return text
+}
+
+// channel tells in one line how a conversation with servers is doing: green
+// while one of them answers, red when none does, and what then does not work.
+func channel(c *api.Channel, now time.Time) string {
+	text := "red"
+	switch {
+	case c.Up:
+		text = "green"
+	case c.LastOK.IsZero() && c.LastError == "":
+		text = "not used yet"
+	}
+	if !c.LastOK.IsZero() {
+		text += ", answered " + when(c.LastOK, now)
+	}
+	if !c.Up && c.LastError != "" {
+		text += ": " + c.LastError
+		if c.Without != "" {
+			text += "; until then no " + c.Without
+		}
+	}
+	if c.Selected != "" {
+		text += "; stays with " + c.Selected
+	}
+	for _, s := range c.Servers {
+		if !s.BlockedUntil.IsZero() {
+			text += "; passes over " + strings.TrimSpace(s.Name+" "+s.Address) + ", to be tried again " + when(s.BlockedUntil, now)
+		}
 	}
 	return text
 }

@@ -32,7 +32,7 @@ type Status struct {
 	SafeMode             bool              `json:"safeMode,omitempty"`
 	ConnectionRequestURL string            `json:"connectionRequestURL,omitempty"`
 	Transports           []Transport       `json:"transports,omitempty"` // ways to ask for a session
-	Channels             []Channel         `json:"channels,omitempty"`   // conversations with servers besides the ACS
+	Channels             []Channel         `json:"channels,omitempty"`   // conversations with servers, that with the ACS first
 	FlashWrites          uint64            `json:"flashWrites"`
 	Counters             Counters          `json:"counters"`
 	Absent               []string          `json:"absent,omitempty"` // what this platform or user cannot serve

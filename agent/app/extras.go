@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"gatehouse/agent/api"
@@ -97,6 +98,19 @@ func (a *Agent) transports(st *api.Status) {
 			e.status(st)
 		}
 	}
+}
+
+// acsChannel is the conversation with the ACS, as the last session left it.
+func (a *Agent) acsChannel(st *api.Status) {
+	u, err := url.Parse(st.ACS)
+	if err != nil || u.Host == "" {
+		return
+	}
+	c := api.Channel{Name: "cwmp", Up: st.LastError == "" && !st.Succeeded.IsZero(), LastOK: st.Succeeded, LastError: st.LastError, Without: "word from the ACS"}
+	for _, e := range st.Counters.Blocked {
+		c.Servers = append(c.Servers, api.Server{Name: u.Hostname(), Address: e.Address, BlockedUntil: e.Until})
+	}
+	st.Channels = append(st.Channels, c)
 }
 
 // admitted is what the guard knows of the requests by a transport.

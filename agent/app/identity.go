@@ -71,8 +71,9 @@ func (a *Agent) describe(st *api.Status) {
 		st.StoreError = strings.TrimSpace(st.StoreError + " " + sentence(err.Error()))
 	}
 	st.ConnectionRequestURL = a.reach.ConnectionRequestURL()
-	a.transports(st)
 	a.fill(st)
+	a.acsChannel(st)
+	a.transports(st)
 	st.Absent = a.absent()
 }
 

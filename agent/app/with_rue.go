@@ -378,7 +378,8 @@ func (r *rue) status(st *api.Status) {
 		return
 	}
 	h := c.Health()
-	ch := api.Channel{Name: h.Channel, Up: h.Up, LastOK: h.LastOK, LastError: h.LastError, Selected: h.Selected}
+	ch := api.Channel{Name: h.Channel, Up: h.Up, LastOK: h.LastOK, LastError: h.LastError, Selected: h.Selected,
+		Without: "fresh configuration of the provider"}
 	for _, t := range h.Targets {
 		s := api.Server{Name: t.Name, Address: t.Addr.String()}
 		if until, ok := h.Blocked[t.Addr]; ok {

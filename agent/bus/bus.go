@@ -33,6 +33,7 @@ const (
 
 	ifaceModel    = "org.gatehouse1.DataModel"
 	ifaceAgent    = "org.gatehouse1.Agent"
+	ifaceProvider = "org.gatehouse1.Provider"
 	ifaceRegistry = "org.gatehouse1.Registry"
 	ifaceSubtree  = "org.gatehouse1.Subtree" // the vendor's side
 	errorPrefix   = "org.gatehouse1.Error."

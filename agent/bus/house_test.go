@@ -238,7 +238,7 @@ func build(t testing.TB) *house {
 	}
 	model := tr181.New(h.router.Platform(), tr181.Agent{
 		Identity: func() platform.ID { return platform.ID{OUI: "00005E"} },
-		Keep:     func(string) datamodel.Backing { return new(file) }, Version: "test", Start: time.Now(),
+		Keep:     func(string) datamodel.Backing { return new(file) }, Version: "test", Start: time.Now(), Provider: provider{},
 	})
 	var err error
 	if h.tree, err = datamodel.New(datamodel.Options{Log: h.log, Numbers: h.numbers}); err != nil {
@@ -266,7 +266,7 @@ func build(t testing.TB) *house {
 		Reload:  func(context.Context) ([]string, error) { return []string{"ManagementServer.URL"}, nil },
 		Written: func(context.Context, []string) { h.resync() },
 		Agent:   func(s *api.Status) { s.Version, s.ACS = "test", "https://acs.example/" },
-		Log:     h.log,
+		Log:     h.log, Provider: provider{},
 	})
 	go h.router.Platform().Events.Watch(ctx, func(e platform.Event) {
 		if e.Topic == platform.Resync {
@@ -414,4 +414,18 @@ func (c *client) next(name string) *dbus.Signal {
 			c.Fatalf("no %s has come", name)
 		}
 	}
+}
+
+// provider is a provider's configuration whose fetches succeed.
+type provider struct{}
+
+func (provider) ProviderState() tr181.ProviderState {
+	return tr181.ProviderState{Status: "Enabled", Source: "live", LastError: "none of late"}
+}
+func (provider) FetchProvider() {}
+func (provider) Provider(_ context.Context, call string) (bool, error) {
+	if call == "reload" {
+		return false, errors.New("the copy on disk is damaged")
+	}
+	return call == "fetch", nil
 }

@@ -15,7 +15,7 @@ const doctype = `<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introsp
 
 // interfaces is what /org/gatehouse1 implements.
 func (d *Door) interfaces() []iface {
-	return []iface{d.dataModel(), d.agentInterface(), d.registryInterface(), d.propertiesInterface(),
+	return []iface{d.dataModel(), d.agentInterface(), d.providerInterface(), d.registryInterface(), d.propertiesInterface(),
 		{name: ifaceIntrospect, methods: []method{{"Introspect", nil, []arg{{"xml", "s"}},
 			func(*call) ([]any, error) { return []any{describe(d.ifaces)}, nil }}}},
 		{name: ifacePeer, methods: []method{ // the library answers these

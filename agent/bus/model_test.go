@@ -8,6 +8,7 @@ import (
 
 	"github.com/godbus/dbus/v5"
 
+	"gatehouse/agent/api"
 	"gatehouse/agent/bus"
 	"gatehouse/agent/core"
 	"gatehouse/platform"
@@ -179,6 +180,30 @@ func TestPeerAgent(t *testing.T) {
 	c.refused(err, "org.freedesktop.DBus.Error.PropertyReadOnly")
 	_, err = c.Object(bus.Name, bus.Path).GetProperty("org.gatehouse1.Agent.Nope")
 	c.refused(err, "org.freedesktop.DBus.Error.UnknownProperty")
+}
+
+// S003-33, S003-36: the provider's configuration is fetched, forgotten or read
+// anew on command, and a failure says why.
+func TestPeerProvider(t *testing.T) {
+	h := build(t)
+	c := h.dial()
+	var changed bool
+	if c.must("Provider.Fetch", []any{options{}}, &changed); !changed {
+		t.Error("nothing has changed")
+	}
+	c.must("Provider.Reset", []any{options{}})
+	err := c.call("Provider.Reload", options{}).Err
+	if c.refused(err, "Failed"); !strings.Contains(err.Error(), "damaged") {
+		t.Error(err)
+	}
+	for name, want := range map[string]string{"Status": "Enabled", "Source": "live", "LastError": "none of late"} {
+		if v, err := c.Object(bus.Name, bus.Path).GetProperty("org.gatehouse1.Provider." + name); err != nil || v.Value() != want {
+			t.Errorf("%s: %v, %v", name, v, err)
+		}
+	}
+	h.allow(func(uint32, []uint32) api.Caller { return api.Caller{Name: "reader", Rights: api.Read} })
+	reader := h.dial()
+	reader.refused(reader.call("Provider.Fetch", options{}).Err, "NotPermitted")
 }
 
 // TestPeerBadInput: what makes no sense is refused, and nobody else suffers.

@@ -99,6 +99,7 @@ func TestPeerTools(t *testing.T) {
 		{"call " + model + "GetAttributes asa{sv} 1 " + wan + "Status 0", `Status" 2 1 "Subscriber"`},
 		{"get-property org.gatehouse1 /org/gatehouse1 org.gatehouse1.Agent State", `"idle"`},
 		{"call org.gatehouse1 /org/gatehouse1 org.gatehouse1.Agent Reload a{sv} 0", "URL"},
+		{"call org.gatehouse1 /org/gatehouse1 org.gatehouse1.Provider Fetch a{sv} 0", "b true"},
 		{"call org.gatehouse1 /org/gatehouse1 org.gatehouse1.Registry List", "0"},
 	} {
 		if out, err := h.busctl(0, strings.Fields(line.args)...); err != nil || !strings.Contains(out, line.want) {

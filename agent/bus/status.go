@@ -101,6 +101,9 @@ func (d *Door) propertiesInterface() iface {
 
 func (d *Door) allProperties(c *call) (map[string]dbus.Variant, error) {
 	name, _ := c.args[0].(string)
+	if name == ifaceProvider {
+		return d.providerProperties(c)
+	}
 	if name != ifaceAgent && name != "" {
 		if slices.ContainsFunc(d.ifaces, func(i iface) bool { return i.name == name }) {
 			return map[string]dbus.Variant{}, nil

@@ -24,6 +24,10 @@ func status() api.Status {
 	at := time.Unix(1_700_000_000, 500_000_000).UTC()
 	return api.Status{
 		State: "waiting", Sessions: 9, Failures: 4, RetryCount: 2, Succeeded: at, NextAttempt: at.Add(time.Minute),
+		Channels: []api.Channel{
+			{Name: "cwmp", Up: true, LastOK: at},
+			{Name: "rue", Servers: []api.Server{{Name: "a.example", Address: "192.0.2.1:443", BlockedUntil: at}, {Name: "b.example", Address: "192.0.2.2:443"}}},
+		},
 		Pending: []string{"1 BOOT", "4 VALUE CHANGE"}, Version: `1.2 "x\` + "\n", Platform: "linux\xff", FlashWrites: 7,
 		Counters: api.Counters{
 			Failures: map[api.Kind]uint64{api.FailedDNS: 1, api.FailedTLS: 3}, Retries: 3,

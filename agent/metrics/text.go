@@ -61,7 +61,29 @@ func Write(w io.Writer, st *api.Status) error {
 	for _, e := range c.Blocked {
 		t.sample("gatehouse_endpoint_blocked_until_timestamp_seconds", seconds(e.Until), "address", e.Address)
 	}
+	t.channels(st.Channels)
 	return t.Flush()
+}
+
+// channels are the conversations with servers (S001-39).
+func (t text) channels(all []api.Channel) {
+	const up, ok, blocked = "gatehouse_channel_up", "gatehouse_channel_last_ok_timestamp_seconds", "gatehouse_channel_blocked_until_timestamp_seconds"
+	t.metric(up, "gauge", "1 while a server of the channel answers.")
+	for _, c := range all {
+		t.sample(up, number(c.Up), "channel", c.Name)
+	}
+	t.metric(ok, "gauge", "When a server of the channel last answered; 0: never.")
+	for _, c := range all {
+		t.sample(ok, seconds(c.LastOK), "channel", c.Name)
+	}
+	t.metric(blocked, "gauge", "Servers of the channel that are passed over, and until when.")
+	for _, c := range all {
+		for _, s := range c.Servers {
+			if !s.BlockedUntil.IsZero() {
+				t.sample(blocked, seconds(s.BlockedUntil), "channel", c.Name, "server", s.Name, "address", s.Address)
+			}
+		}
+	}
 }
 
 func (t text) requests(all map[string]api.Requests) {

@@ -172,6 +172,27 @@ func TestStatusAndSessions(t *testing.T) {
 	})
 }
 
+// S003-33, S003-36: the provider's configuration on command.
+func TestProvider(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		if got := h.call("provider", `{"call":"fetch"}`); got["changed"] != true || got["status"] != "Enabled" || got["source"] != "live" {
+			t.Error(got)
+		}
+		if got := h.call("provider", ``); got["changed"] != nil || got["status"] != "Enabled" {
+			t.Error(got)
+		}
+		if out, code := h.ubus(asRoot, "call", "gatehouse", "provider", `{"call":"reload"}`); code != int(ubus.UnknownError) || !strings.Contains(out, "damaged") {
+			t.Error(code, out)
+		}
+		if out, code := h.ubus(asRoot, "call", "gatehouse", "provider", `{"call":"fetched"}`); code != int(ubus.InvalidArgument) {
+			t.Error(code, out)
+		}
+		if out, code := h.ubus(asReader, "call", "gatehouse", "provider", `{"call":"fetch"}`); code != int(ubus.PermissionDenied) {
+			t.Error(code, out)
+		}
+	})
+}
+
 // TestIcwmpScripts: what scripts for icwmpd call, and read.
 func TestIcwmpScripts(t *testing.T) {
 	bubble(t, func(t *testing.T, h *house) {

@@ -113,7 +113,7 @@ func build(t *testing.T) *house {
 		core: &heart{news: make(chan core.Status), status: core.Status{State: core.Idle}}}
 	model := tr181.New(h.router.Platform(), tr181.Agent{
 		Identity: func() platform.ID { return platform.ID{OUI: "00005E"} },
-		Keep:     func(string) datamodel.Backing { return new(file) }, Version: "test", Start: time.Now(),
+		Keep:     func(string) datamodel.Backing { return new(file) }, Version: "test", Start: time.Now(), Provider: provider{},
 	})
 	tree, err := datamodel.New(datamodel.Options{Numbers: new(file)})
 	if err != nil {
@@ -131,7 +131,7 @@ func build(t *testing.T) *house {
 		Reload:  func(context.Context) ([]string, error) { return []string{"ManagementServer.URL"}, nil },
 		Written: func(context.Context, []string) { h.api.Resync() },
 		Agent:   func(s *api.Status) { s.Version, s.ACS = "test", h.acs },
-		Log:     slog.New(slog.DiscardHandler),
+		Log:     slog.New(slog.DiscardHandler), Provider: provider{},
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var tasks sync.WaitGroup
@@ -242,4 +242,18 @@ func (h *house) parse(text string) (m map[string]any) {
 
 func bubble(t *testing.T, f func(t *testing.T, h *house)) {
 	synctest.Test(t, func(t *testing.T) { f(t, build(t)) })
+}
+
+// provider is a provider's configuration whose fetches succeed.
+type provider struct{}
+
+func (provider) ProviderState() tr181.ProviderState {
+	return tr181.ProviderState{Status: "Enabled", Source: "live"}
+}
+func (provider) FetchProvider() {}
+func (provider) Provider(_ context.Context, call string) (bool, error) {
+	if call == "reload" {
+		return false, errors.New("the copy on disk is damaged")
+	}
+	return call == "fetch", nil
 }

@@ -26,6 +26,7 @@ func (d *door) methods() []method {
 		{"log", []ubus.Arg{{Name: "sessions", Type: ubus.TypeInt32}}, d.log},
 		{"inform", []ubus.Arg{{Name: "event", Type: ubus.TypeString}}, d.inform},
 		{"reload", nil, d.reload},
+		{"provider", []ubus.Arg{{Name: "call", Type: ubus.TypeString}}, d.provider},
 	}
 }
 
@@ -204,4 +205,23 @@ func (d *door) reload(c *call) (ubus.Table, error) {
 		return nil, err
 	}
 	return ubus.Table{{Name: "changed", Value: texts(changed)}}, err
+}
+
+// provider carries out fetch, reset or reload of the provider's configuration,
+// and tells, with or without such a call, how that is doing.
+func (d *door) provider(c *call) (ubus.Table, error) {
+	out := ubus.Table{}
+	if name := arg[string](c, "call"); name != "" {
+		changed, err := d.cfg.API.ProviderCall(c.ctx, c.who, name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, ubus.Field{Name: "changed", Value: changed})
+	}
+	st, err := d.cfg.API.ProviderState(c.ctx, c.who)
+	if err != nil {
+		return nil, err
+	}
+	return append(out, ubus.Field{Name: "status", Value: clean(st.Status)}, ubus.Field{Name: "source", Value: clean(st.Source)},
+		ubus.Field{Name: "lastError", Value: clean(st.LastError)}), nil
 }
