@@ -88,7 +88,10 @@ func summarize(m *Message) string {
 		line += ": " + strings.Join(texts(m.Body.Child("MethodList")), " ")
 	default:
 		for _, c := range m.Body.Children {
-			if len(c.Children) == 0 && c.Text != "" {
+			switch {
+			case c.Local == "FaultStruct" && c.Child("FaultCode").String() != "0":
+				line += fmt.Sprintf(" fault %s %s", c.Child("FaultCode").String(), c.Child("FaultString").String())
+			case len(c.Children) == 0 && c.Text != "":
 				line += " " + c.Local + "=" + Mask(c.Local, c.Text)
 			}
 		}
