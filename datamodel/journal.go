@@ -234,13 +234,35 @@ func (t *Tree) Undo(ctx context.Context, commitments iter.Seq[[]byte]) error {
 	}
 	defer func() { <-t.write }()
 	ctx = context.WithValue(ctx, txKey{}, t)
+	t.undoOwed(ctx) // it came later than all of these
 	for records := range commitments {
 		if len(records) == 0 {
 			continue
 		}
-		if err := t.undoRecords(ctx, records); err != nil {
+		if err := t.takeBack(ctx, records); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// takeBack undoes one transaction, all of it, over a power cut. A journal that
+// cannot be written does not keep it from being tried: it may be what cuts the
+// device off.
+func (t *Tree) takeBack(ctx context.Context, records []byte) error {
+	if t.o.Journal == nil || t.owed {
+		return t.undoRecords(ctx, records)
+	}
+	if err := t.o.Journal.Save(records); err != nil {
+		t.o.Log.Warn("what is taken back would stay half done after a power cut", "err", err)
+	}
+	if err := t.undoRecords(ctx, records); err != nil {
+		t.owed = true
+		return err
+	}
+	if err := t.clearJournal(); err != nil {
+		t.o.Log.Error("the journal cannot be cleared", "err", err)
+		t.owed = true
 	}
 	return nil
 }

@@ -197,3 +197,45 @@ func TestCommitting(t *testing.T) {
 		t.Errorf("told %q, want %q", told, want)
 	}
 }
+
+// Taking back is done whole, over a power cut in the middle of it, and what an
+// earlier crash has left half done is undone before it.
+func TestUndoSurvivesAPowerCut(t *testing.T) {
+	r := newRouter()
+	tree := r.tree(t)
+	records := []byte("first Zg===\nsecond cw===\n")
+	var undone []string
+	var first error
+	undo := func(name string, err *error) func(context.Context, []byte) error {
+		return func(context.Context, []byte) error {
+			if string(r.journal.data) != string(records) {
+				t.Errorf("a power cut at %s would find %q", name, r.journal.data)
+			}
+			undone = append(undone, name)
+			return *err
+		}
+	}
+	var none error
+	tree.Recover(t.Context(), map[string]func(context.Context, []byte) error{"first": undo("first", &first), "second": undo("second", &none)})
+	if err := tree.Undo(t.Context(), slices.Values([][]byte{records})); err != nil || len(r.journal.data) != 0 {
+		t.Errorf("%v, left %q", err, r.journal.data)
+	}
+	first = errors.New("read-only")
+	if err := tree.Undo(t.Context(), slices.Values([][]byte{records})); !errors.Is(err, first) || string(r.journal.data) != string(records) {
+		t.Errorf("one that fails: %v, left %q", err, r.journal.data)
+	}
+	first = nil
+	if err := tree.Undo(t.Context(), slices.Values([][]byte{})); err != nil || len(r.journal.data) != 0 {
+		t.Errorf("again: %v, left %q", err, r.journal.data)
+	}
+	if fmt.Sprint(undone) != "[second first second first second first]" {
+		t.Errorf("undone %v", undone)
+	}
+	// On a disk that is full it is tried all the same.
+	r.journal.fail = errors.New("full")
+	called := false
+	tree.Recover(t.Context(), map[string]func(context.Context, []byte) error{"first": func(context.Context, []byte) error { called = true; return nil }})
+	if err := tree.Undo(t.Context(), slices.Values([][]byte{[]byte("first Zg===\n")})); err != nil || !called {
+		t.Errorf("on a full disk: %v", err)
+	}
+}
