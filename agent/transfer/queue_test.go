@@ -247,15 +247,18 @@ func TestSecret(t *testing.T) {
 // Secrets in a line of a log.
 func TestMask(t *testing.T) {
 	for in, want := range map[string]string{
-		"psk=\"fr1ends\" ok":            "psk=\"***\" ok",
-		"PASSWORD: hunter2, user: x":    "PASSWORD: ***, user: x",
-		"passphrase 'a b' passwd=c&d=e": "passphrase '*** b' passwd=***&d=e",
-		"no secrets here":               "no secrets here", // "secrets" has the word in it, and no value that matters
-		"password":                      "password",
-		"wpa_psk=abc;password=\"\"; x":  "wpa_psk=***;password=\"\"; x",
-		"<Password>s3cret</Password>":   "<Password>***</Password>",
-		"":                              "",
-		"secret=\x00\xff rest":          "secret=*** rest",
+		"psk=\"fr1ends\" ok":                 "psk=\"***\" ok",
+		"PASSWORD: hunter2, user: x":         "PASSWORD: ***, user: x",
+		"passphrase 'a b' passwd=c&d=e":      "passphrase '*** b' passwd=***&d=e",
+		"no secrets here":                    "no secrets here", // "secrets" has the word in it, and no value that matters
+		"password":                           "password",
+		"wpa_psk=abc;password=\"\"; x":       "wpa_psk=***;password=\"\"; x",
+		"<Password>s3cret</Password>":        "<Password>***</Password>",
+		"":                                   "",
+		"client_secret_key: abc, psk2='d e'": "client_secret_key: ***, psk2='*** e'",
+		"password_hash=$6$x":                 "password_hash=***",
+		"passwords-are=gone psk":             "passwords-are=*** psk",
+		"secret=\x00\xff rest":               "secret=*** rest",
 	} {
 		if got := string(maskSecrets([]byte(in))); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)

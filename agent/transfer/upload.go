@@ -152,6 +152,13 @@ func maskSecrets(line []byte) []byte {
 			continue
 		}
 		start := i + word
+		if tail := nameTail(low[start:]); tail > 0 {
+			if !assigns(low[start+tail:]) {
+				i = start + tail - 1
+				continue
+			}
+			start += tail
+		}
 		for start < len(line) && bytes.IndexByte([]byte("\"' \t:=>"), line[start]) >= 0 {
 			start++
 		}
@@ -169,6 +176,21 @@ func maskSecrets(line []byte) []byte {
 		return line
 	}
 	return append(out, line[from:]...)
+}
+
+// nameTail is how much of a longer name comes behind its word: "secret_key".
+func nameTail(low []byte) int {
+	n := 0
+	for n < len(low) && (low[n] == '_' || low[n] == '-' || 'a' <= low[n] && low[n] <= 'z' || '0' <= low[n] && low[n] <= '9') {
+		n++
+	}
+	return n
+}
+
+// assigns says whether a value comes next.
+func assigns(low []byte) bool {
+	low = bytes.TrimLeft(low, "\"' \t")
+	return len(low) > 0 && bytes.IndexByte([]byte(":=>"), low[0]) >= 0
 }
 
 func wordAt(low []byte) int {
