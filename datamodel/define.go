@@ -132,16 +132,21 @@ func (d *rows) stage(ctx context.Context, tx *Tx, at []Key, old, new *row, set f
 func hide[T any](v *T) *row { return (*row)(unsafe.Pointer(v)) }
 func show[T any](r *row) *T { return (*T)(unsafe.Pointer(r)) }
 
-// ops is all that has to be laid down once per row type.
+// ops is all that has to be laid down once per row type. What it makes holds on
+// to the functions of src, not to src.
 func ops[T any](params []Param[T], src Source[T]) *rows {
-	return &rows{
-		params:   *(*[]Param[row])(unsafe.Pointer(&params)),
-		keys:     src.Keys,
-		checkRow: *(*func(Change[row]) error)(unsafe.Pointer(&src.Check)),
-		stageRow: *(*func(context.Context, *Tx, []Key, Change[row]) error)(unsafe.Pointer(&src.Stage)),
-		each: func(ctx context.Context, parent []Key, f func(Key, *row) bool) (err error) {
+	d := &rows{
+		params:     *(*[]Param[row])(unsafe.Pointer(&params)),
+		keys:       src.Keys,
+		checkRow:   *(*func(Change[row]) error)(unsafe.Pointer(&src.Check)),
+		stageRow:   *(*func(context.Context, *Tx, []Key, Change[row]) error)(unsafe.Pointer(&src.Stage)),
+		zero:       func() *row { return hide(new(T)) },
+		hasPointer: points(reflect.TypeFor[T](), 0),
+	}
+	if all := src.Rows; all != nil {
+		d.each = func(ctx context.Context, parent []Key, f func(Key, *row) bool) (err error) {
 			lent := new(T)
-			src.Rows(ctx, parent)(func(r Row[T], e error) bool {
+			all(ctx, parent)(func(r Row[T], e error) bool {
 				if e != nil {
 					err = past(e)
 					return err == nil
@@ -150,28 +155,30 @@ func ops[T any](params []Param[T], src Source[T]) *rows {
 				return f(r.Key, hide(lent))
 			})
 			return err
-		},
-		load: func(ctx context.Context, at []Key) (*row, error) {
-			v, err := src.Load(ctx, at)
-			return hide(&v), err
-		},
-		fresh: func(ctx context.Context, parent []Key) (Key, *row, error) {
-			if src.New == nil {
-				return "", hide(new(T)), nil
-			}
-			k, v, err := src.New(ctx, parent)
-			return k, hide(&v), err
-		},
-		zero: func() *row { return hide(new(T)) },
-		clone: func(r *row) *row {
-			c := *show[T](r)
-			if src.Clone != nil {
-				c = src.Clone(c)
-			}
-			return hide(&c)
-		},
-		hasPointer: points(reflect.TypeFor[T](), 0),
+		}
 	}
+	if load := src.Load; load != nil {
+		d.load = func(ctx context.Context, at []Key) (*row, error) {
+			v, err := load(ctx, at)
+			return hide(&v), err
+		}
+	}
+	fresh, clone := src.New, src.Clone
+	d.fresh = func(ctx context.Context, parent []Key) (Key, *row, error) {
+		if fresh == nil {
+			return "", hide(new(T)), nil
+		}
+		k, v, err := fresh(ctx, parent)
+		return k, hide(&v), err
+	}
+	d.clone = func(r *row) *row {
+		c := *show[T](r)
+		if clone != nil {
+			c = clone(c)
+		}
+		return hide(&c)
+	}
+	return d
 }
 
 // past is the error that ends a pass: a row that has gone does not.

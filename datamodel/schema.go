@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unique"
 )
 
 // A node is one object of the schema, or one that others imply.
@@ -69,8 +70,9 @@ func (n *node) find(template string) *node {
 	return n
 }
 
-// with returns a copy of n in which o is declared at the rest of its path.
-// below says that a declared object is above.
+// with returns a copy of n in which o is declared, whose path goes on with rest
+// below n. below says that a declared object is above. Names and paths of nodes
+// are parts of the declared path: a schema holds no texts of its own.
 func (n *node) with(rest string, o *object, below bool) (*node, error) {
 	c := *n
 	if rest == "" {
@@ -80,25 +82,29 @@ func (n *node) with(rest string, o *object, below bool) (*node, error) {
 		return nil, fmt.Errorf("nothing declares %s", n.path)
 	}
 	name, rest, _ := strings.Cut(rest, ".")
-	k := &node{name: name, path: n.path + name + ".", volatile: n.volatile}
+	k := node{name: name, volatile: n.volatile}
 	if after, ok := strings.CutPrefix(rest, "{i}."); ok {
 		k.table, rest = true, after
-		k.path += "{i}."
 	}
+	k.path = o.path[:len(o.path)-len(rest)]
 	i := slices.IndexFunc(n.kids, func(k *node) bool { return k.name == name })
 	if i >= 0 && n.kids[i].table != k.table {
 		return nil, fmt.Errorf("%s is declared as a table, and as none", k.path)
 	}
-	c.kids = slices.Clone(n.kids)
-	if i < 0 {
-		i = len(c.kids)
-		c.kids = append(c.kids, k)
+	c.kids = n.kids
+	if i >= 0 {
+		k = *n.kids[i]
+		c.kids = slices.Clone(n.kids)
 	}
-	k, err := c.kids[i].with(rest, o, below || n.obj != nil)
+	kid, err := k.with(rest, o, below || n.obj != nil)
 	if err != nil {
 		return nil, err
 	}
-	c.kids[i] = k
+	if i >= 0 {
+		c.kids[i] = kid
+	} else { // room for this one, and no more
+		c.kids = append(append(make([]*node, 0, len(n.kids)+1), n.kids...), kid)
+	}
 	c.settle()
 	return &c, c.clash()
 }
@@ -127,7 +133,7 @@ func (o *object) countName(table string) string {
 	case o.rename != "":
 		return o.rename
 	}
-	return table + "NumberOfEntries"
+	return unique.Make(table + "NumberOfEntries").Value() // one text for all trees
 }
 
 // without returns a copy of n that has lost o, or nil when nothing is left.

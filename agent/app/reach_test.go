@@ -182,9 +182,15 @@ func TestWeekWithoutACS(t *testing.T) {
 		h.net.Set(acsIP, pipe.Refuse)
 		h.start()
 		began := time.Now()
-		time.Sleep(7 * 24 * time.Hour)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		written := h.status().FlashWrites
+		time.Sleep(7*24*time.Hour - time.Hour)
 		synctest.Wait()
 		st := h.status()
+		if st.FlashWrites != written {
+			t.Errorf("%d writes to flash in a week of nothing", st.FlashWrites-written)
+		}
 		// 10 steps up to 5120 s take 1.5 h, and then 2560 to 5120 s each.
 		if st.RetryCount < 7*24*3600/5120 || st.RetryCount > 10+7*24*3600/2560 || st.LastError == "" {
 			t.Errorf("after a week: %+v", st)

@@ -51,7 +51,7 @@ func runTasks(ctx context.Context, log *slog.Logger, tasks []task) error {
 		}
 		group.Go(func() {
 			if err := t.keep(ctx, log); err != nil {
-				failed <- fmt.Errorf("%s: %w", t.name, err)
+				failed <- t.named(err)
 				cancel()
 			}
 		})
@@ -68,35 +68,54 @@ func runTasks(ctx context.Context, log *slog.Logger, tasks []task) error {
 }
 
 // keep runs the task by its rule. It returns an error only for an essential
-// one.
-func (t task) keep(ctx context.Context, log *slog.Logger) error {
+// one. It lies at the bottom of the stack of each task as long as the agent
+// lives, and so it is small.
+func (t *task) keep(ctx context.Context, log *slog.Logger) error {
 	pause := firstPause
 	for {
 		began := time.Now()
 		err := t.run(ctx)
-		if ctx.Err() != nil {
-			if err != nil && !errors.Is(err, ctx.Err()) {
-				log.Warn("task ended badly", "task", t.name, "err", err)
-			}
-			return nil
-		}
-		if err == nil {
-			err = errEndedEarly
-		}
-		if t.essential {
-			return err
+		if ctx.Err() != nil || t.essential {
+			return t.ended(ctx, log, err)
 		}
 		if time.Since(began) >= steady {
 			pause = firstPause
 		}
-		log.Warn("task failed, will be run again", "task", t.name, "in", pause, "err", err)
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		t.rest(ctx, log, pause, err)
+		if ctx.Err() != nil {
 			return nil
-		case <-timer.C:
 		}
 		pause = min(2*pause, lastPause)
+	}
+}
+
+// named puts the name of the task on its error.
+func (t *task) named(err error) error { return fmt.Errorf("%s: %w", t.name, err) }
+
+// ended is what is to be said of the last end of the task.
+func (t *task) ended(ctx context.Context, log *slog.Logger, err error) error {
+	switch {
+	case ctx.Err() == nil && err == nil:
+		return errEndedEarly
+	case ctx.Err() == nil:
+		return err
+	case err != nil && !errors.Is(err, ctx.Err()):
+		log.Warn("task ended badly", "task", t.name, "err", err)
+	}
+	return nil
+}
+
+// rest is the pause before a task that failed is run again, or less when ctx
+// ends.
+func (t *task) rest(ctx context.Context, log *slog.Logger, pause time.Duration, err error) {
+	if err == nil {
+		err = errEndedEarly
+	}
+	log.Warn("task failed, will be run again", "task", t.name, "in", pause, "err", err)
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
