@@ -37,7 +37,7 @@ func (r *Router) readNetwork(old []*iface) {
 		if s.typ != "interface" || on(s.get("disabled")) {
 			continue
 		}
-		i := &iface{name: s.name, proto: s.get("proto"), device: s.get("device"), auto: !off(s.get("auto")), since: time.Now()}
+		i := &iface{name: s.name, proto: s.get("proto"), device: s.get("device"), auto: !off(s.get("auto")) && !r.down[s.name], since: time.Now()}
 		if i.device == "" {
 			i.device = s.get("ifname")
 		}
@@ -151,6 +151,34 @@ func (r *Router) reloadNetwork(b *life) {
 	for _, i := range up {
 		r.tell(b, i.name, "ifup", "interface.update")
 	}
+}
+
+// switchInterface is ifup and ifdown: an interface that was taken down does not
+// come up by itself until somebody says so.
+func (r *Router) switchInterface(b *life, name string, up bool) int {
+	r.mu.Lock()
+	i := find(r.nets, name)
+	if i == nil {
+		r.mu.Unlock()
+		return notFound
+	}
+	was := i.up
+	if r.down == nil {
+		r.down = map[string]bool{}
+	}
+	r.down[name] = !up
+	now := r.nets
+	r.readNetwork(now)
+	i = find(r.nets, name)
+	is := i != nil && i.up
+	r.mu.Unlock()
+	switch {
+	case was && !is:
+		r.tell(b, name, "ifdown", "interface.down")
+	case !was && is:
+		r.tell(b, name, "ifup", "interface.update")
+	}
+	return ok
 }
 
 // SetWAN changes what the provider gives, as when the lease is renewed.

@@ -43,6 +43,7 @@ type Router struct {
 	rebooted int
 	radios   []*radio
 	nets     []*iface
+	down     map[string]bool // interfaces that were taken down
 	services []*service
 	stations map[string][]Station
 }
@@ -145,9 +146,11 @@ func (r *Router) publish(b *life, networks []string) {
 }
 
 func (r *Router) offerInterface(b *life, name string) {
-	r.offer(b.netifd, "network.interface."+name, method{"status", nil, func(Table) (Table, int) {
-		return r.status(T("interface", name))
-	}})
+	r.offer(b.netifd, "network.interface."+name,
+		method{"up", nil, func(Table) (Table, int) { return nil, r.switchInterface(b, name, true) }},
+		method{"down", nil, func(Table) (Table, int) { return nil, r.switchInterface(b, name, false) }},
+		method{"renew", nil, func(Table) (Table, int) { return nil, ok }},
+		method{"status", nil, func(Table) (Table, int) { return r.status(T("interface", name)) }})
 }
 
 // offer publishes an object unless it is to be absent.

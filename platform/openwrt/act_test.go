@@ -2,6 +2,7 @@ package openwrt_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -13,6 +14,49 @@ import (
 
 	"gatehouse/platform"
 )
+
+// netifd takes an interface down for good: whoever restarts one says up, too.
+func TestRestartAndRenew(t *testing.T) {
+	b := newBench(t)
+	p := b.platform.Interfaces
+	up := func(key string) (up bool) {
+		for s, err := range p.State.InterfaceStates(b.Context()) {
+			b.must(err)
+			if s.Key == key {
+				up = s.Up
+			}
+		}
+		return up
+	}
+	b.must(p.Restart.RestartInterface(b.Context(), "wan"))
+	b.must(p.Renew.Renew(b.Context(), "wan"))
+	calls := b.router.Calls()
+	for _, method := range []string{"down", "up", "renew"} {
+		if n := calls["network.interface.wan "+method]; n != 1 {
+			t.Errorf("%s was called %d times", method, n)
+		}
+	}
+	if !up("wan") {
+		t.Error("wan stays down")
+	}
+	// Who asked is gone in the middle.
+	gone, cancel := context.WithCancel(b.Context())
+	cancel()
+	b.must(p.Restart.RestartInterface(gone, "wan"))
+	if !up("wan") {
+		t.Error("wan stays down")
+	}
+	for _, err := range []error{p.Restart.RestartInterface(b.Context(), "nope"), p.Renew.Renew(b.Context(), "nope")} {
+		var u *platform.Unavailable
+		if !errors.As(err, &u) {
+			t.Errorf("%v", err)
+		}
+	}
+	// That it was down in between is what the lab sees to.
+	if _, code := b.command("call", "network.interface.wan", "down"); code != 0 || up("wan") {
+		t.Error("the router of the lab does not take it down")
+	}
+}
 
 func TestPower(t *testing.T) {
 	b := newBench(t)

@@ -71,9 +71,9 @@ func newHouse(t *testing.T, conf ...string) *house {
 func (h *house) settled() {
 	h.Helper()
 	for {
-		text, err := os.ReadFile(filepath.Join(h.root, "etc/config/firewall"))
+		text, err := os.ReadFile(filepath.Join(h.root, "etc/config/rpcd")) // the last of them
 		h.must(err)
-		if strings.Contains(string(text), "config zone 'gh_") {
+		if strings.Contains(string(text), "config login 'gh_") {
 			return
 		}
 		time.Sleep(5 * time.Millisecond) // it is a file

@@ -44,6 +44,7 @@ type paths struct {
 	leases, mounts, socket     string
 	config, override           string
 	deltas                     []string
+	packages                   []string // what is installed: opkg's folder, and apk's
 }
 
 func layout(root string) paths {
@@ -56,7 +57,8 @@ func layout(root string) paths {
 		sysModel: at("/tmp/sysinfo/model"), sysBoard: at("/tmp/sysinfo/board_name"),
 		leases: at("/tmp/dhcp.leases"), mounts: at("/proc/mounts"), socket: at(ubus.Socket),
 		config: at("/etc/config"), override: at("/var/run/uci"),
-		deltas: []string{at("/tmp/.uci"), at("/var/run/rpcd/uci-*")},
+		deltas:   []string{at("/tmp/.uci"), at("/var/run/rpcd/uci-*")},
+		packages: []string{at("/usr/lib/opkg/info"), at("/lib/apk/packages")},
 	}
 }
 
@@ -108,7 +110,7 @@ func New(o Options) (platform.Platform, error) {
 	p.Clock = clock{b}
 	p.Firmware = firmware{b}
 	p.Power = b
-	p.Interfaces.State = b
+	p.Interfaces.State, p.Interfaces.Restart, p.Interfaces.Renew = b, b, b
 	p.WiFi.State = wifi{b}
 	p.DHCP.Leases = b
 	p.Events = b

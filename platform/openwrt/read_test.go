@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -192,6 +193,43 @@ func TestWPS(t *testing.T) {
 	b.begin()
 	for _, r := range all(t, b.platform.WiFi.State.Radios(t.Context())) {
 		same(t, r.Key, r.WPSMethods, []string{"PushButton"})
+	}
+}
+
+// TestModes: hostapd starts no network of a radio for one that asks for what it
+// was built without.
+func TestModes(t *testing.T) {
+	b := newBench(t)
+	for _, r := range all(t, b.platform.WiFi.State.Radios(t.Context())) {
+		if r.Modes != nil {
+			t.Errorf("nothing is known, and yet %q", r.Modes)
+		}
+	}
+	for _, f := range []struct {
+		folder, pkg string
+		has, lacks  []string
+	}{
+		{"usr/lib/opkg/info", "wpad-mini.list", []string{"WPA2-Personal"}, []string{"WPA3-Personal", "WPA2-Enterprise"}},
+		{"usr/lib/opkg/info", "wpad-basic-mbedtls.list", []string{"None", "WPA3-Personal", "OWE"}, []string{"WEP-64", "WPA2-Enterprise"}},
+		{"usr/lib/opkg/info", "wpad.list", []string{"WPA2-Enterprise"}, []string{"WPA3-Personal", "WPA3-Enterprise"}},
+		{"lib/apk/packages", "wpad-openssl.list", []string{"WPA3-Enterprise", "WPA3-Personal-Transition"}, []string{"WEP-128"}},
+		{"lib/apk/packages", "hostapd-common.list", nil, []string{"None"}},
+	} {
+		b := newBench(t)
+		b.must(os.MkdirAll(filepath.Join(b.root, f.folder), 0o755))
+		b.must(os.WriteFile(filepath.Join(b.root, f.folder, f.pkg), nil, 0o644))
+		for _, r := range all(t, b.platform.WiFi.State.Radios(t.Context())) {
+			for _, m := range f.has {
+				if !slices.Contains(r.Modes, m) {
+					t.Errorf("%s: %s lacks %s: %q", f.pkg, r.Key, m, r.Modes)
+				}
+			}
+			for _, m := range f.lacks {
+				if slices.Contains(r.Modes, m) {
+					t.Errorf("%s: %s has %s", f.pkg, r.Key, m)
+				}
+			}
+		}
 	}
 }
 

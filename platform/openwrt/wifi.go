@@ -155,6 +155,9 @@ func (w wifi) radio(ctx context.Context, r *wifiRadio) (s platform.RadioState, e
 	if err != nil {
 		return s, err
 	}
+	if s.Modes, err = w.modes(ctx); err != nil {
+		return s, err
+	}
 	s.TxPowers = percents(tables(powers, "results"))
 	links, err := w.links(ctx)
 	if err != nil {
