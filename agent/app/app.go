@@ -276,10 +276,11 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 	var stun tr181.NAT
 	var xmpp tr181.XMPP
 	var provider tr181.Provider
+	var voice tr181.Voice
 	var lightweight bool
 	if !a.safe {
 		stun, xmpp, lightweight = a.withSTUN(), a.withXMPP(), a.withLightweight()
-		provider = a.withRUE()
+		provider, voice = a.withRUE()
 	}
 	ours := tr181.Agent{
 		NAT:         stun,
@@ -294,6 +295,7 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 		Start:       time.Now(),
 		Reload:      a.after.reload,
 		Provider:    provider,
+		Voice:       voice,
 
 		Lightweight: lightweight,
 	}

@@ -26,6 +26,7 @@ type rue struct {
 	agent *Agent
 	poked chan struct{}
 	live  atomic.Bool // the agent runs: the tree and what listens are there
+	voice *voice
 
 	mu     sync.Mutex
 	client *rueconfig.Client // nil: switched off, or not configured
@@ -35,8 +36,9 @@ type rue struct {
 
 // withRUE adds the provider's configuration to the agent. What is on disk
 // counts from the start, for it may say where the ACS is.
-func (a *Agent) withRUE() tr181.Provider {
+func (a *Agent) withRUE() (tr181.Provider, tr181.Voice) {
 	r := &rue{agent: a, poked: make(chan struct{}, 1)}
+	r.voice = &voice{agent: a, rue: r, poked: make(chan struct{}, 1)}
 	a.provider = r
 	r.remake()
 	if c, err := r.present(); err == nil {
@@ -46,15 +48,16 @@ func (a *Agent) withRUE() tr181.Provider {
 	}
 	a.extras = append(a.extras, extra{
 		task: task{name: "rue", run: r.run}, settings: r.poke, network: r.network, status: r.status,
+	}, extra{
+		task: task{name: "voice", run: r.voice.run},
 	})
-	return r
+	return r, r.voice
 }
 
+// poke hears of other settings, and of rows that were written.
 func (r *rue) poke() {
-	select {
-	case r.poked <- struct{}{}:
-	default:
-	}
+	poke(r.poked)
+	poke(r.voice.poked)
 }
 
 var errNoProvider = api.Refuse(api.InvalidArguments, "", "no provider is configured: set enable, domain, username and password in section rue")
@@ -270,6 +273,7 @@ func (r *rue) apply(d *rueconfig.Document) {
 	}
 	if r.live.Load() {
 		a.hint(tr181.ProviderChanged)
+		poke(r.voice.poked)
 	}
 }
 

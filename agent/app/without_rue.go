@@ -4,4 +4,4 @@ package app
 
 import "gatehouse/datamodel/tr181"
 
-func (a *Agent) withRUE() tr181.Provider { return nil }
+func (a *Agent) withRUE() (tr181.Provider, tr181.Voice) { return nil, nil }

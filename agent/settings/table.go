@@ -94,6 +94,7 @@ const (
 	RUECA                       = "rue.ca"
 	RUECert                     = "rue.cert"
 	RUEKey                      = "rue.key"
+	RUEVoiceFile                = "rue.voice_file"
 	TransportRules              = "transport.rule"
 )
 
@@ -210,6 +211,7 @@ var table = [...]setting{
 	{name: RUECA, option: "rue.ca", kind: filePath, local: true},
 	{name: RUECert, option: "rue.cert", kind: filePath, local: true},
 	{name: RUEKey, option: "rue.key", kind: filePath, local: true},
+	{name: RUEVoiceFile, option: "rue.voice_file", kind: filePath, local: true},
 	{name: TransportRules, option: "transport.rule", kind: list, max: 4096, local: true},
 }
 

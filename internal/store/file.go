@@ -179,19 +179,36 @@ func (f *File) sync() error {
 	return nil
 }
 
-// replace writes a temporary file, puts it on disk and renames it.
-func (f *File) replace(text []byte) (err error) {
-	fsys := f.dir.fsys
-	temp := filepath.Join(f.dir.path, "."+f.name+tempSuffix)
+// replace puts the text in place, in a folder that may not have been there at
+// the start.
+func (f *File) replace(text []byte) error {
+	err := put(f.dir.fsys, f.path(), text)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = f.dir.mkdir(f.dir.path); err == nil {
+			err = put(f.dir.fsys, f.path(), text)
+		}
+	}
+	return err
+}
+
+// Replace makes a file hold text, with mode 0600: whoever reads it sees the old
+// content or the new one, and after a power cut there is either. It is for files
+// that others read; those of state are a [File].
+func Replace(fsys FS, path string, text []byte) error {
+	if err := put(fsys, path, text); err != nil {
+		return err
+	}
+	return fsys.SyncDir(filepath.Dir(path))
+}
+
+// put writes a temporary file, puts it on disk and renames it.
+func put(fsys FS, path string, text []byte) (err error) {
+	dir, name := filepath.Split(path)
+	temp := filepath.Join(dir, "."+name+tempSuffix)
 	if err := fsys.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	w, err := fsys.Create(temp, 0o600)
-	if errors.Is(err, fs.ErrNotExist) { // the folder could not be made at the start
-		if err = f.dir.mkdir(f.dir.path); err == nil {
-			w, err = fsys.Create(temp, 0o600)
-		}
-	}
 	if err != nil {
 		return err
 	}
@@ -203,7 +220,7 @@ func (f *File) replace(text []byte) (err error) {
 		err = cerr
 	}
 	if err == nil {
-		err = fsys.Rename(temp, f.path())
+		err = fsys.Rename(temp, path)
 	}
 	if err != nil {
 		// Best effort: a full disk needs the room, and Lock removes it otherwise.

@@ -22,6 +22,8 @@ const VoicePackage = "asterisk"
 // voiceOwn begins the names of sections that are ours.
 const voiceOwn = "gatehouse_"
 
+func ourVoice(s *uci.Section) bool { return strings.HasPrefix(s.Name, voiceOwn) }
+
 // Voice returns the configuration of a voice stack. [platform.ErrNoVoice] says
 // that there is no package for one.
 func (c *Conf) Voice() platform.Voice { return voice{c} }
@@ -30,8 +32,12 @@ type voice struct{ *Conf }
 
 // Put implements platform.Voice.
 func (c voice) Put(ctx context.Context, sections []platform.VoiceSection) (changed bool, err error) {
-	if _, err := c.o.Dir.Read(VoicePackage); errors.Is(err, fs.ErrNotExist) {
+	have, err := c.o.Dir.Read(VoicePackage)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return false, platform.ErrNoVoice
+	case err == nil && len(sections) == 0 && !slices.ContainsFunc(have.Sections, ourVoice):
+		return false, nil // without a provider the file is not even locked
 	}
 	change := c.o.Dir.Begin()
 	p, err := change.Package(ctx, VoicePackage)
@@ -58,7 +64,7 @@ func (c voice) Put(ctx context.Context, sections []platform.VoiceSection) (chang
 func putVoice(p *uci.Package, sections []platform.VoiceSection) error {
 	for _, s := range slices.Clone(p.Sections) {
 		wanted := slices.ContainsFunc(sections, func(w platform.VoiceSection) bool { return w.Name == s.Name })
-		if strings.HasPrefix(s.Name, voiceOwn) && !wanted {
+		if ourVoice(s) && !wanted {
 			p.Delete(s)
 		}
 	}
