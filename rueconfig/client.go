@@ -74,7 +74,8 @@ type Config struct {
 	DomainOnly bool
 
 	Resolver  *endpoint.Resolver
-	Dial      endpoint.DialFunc // to a literal address, or by name for a redirect
+	Dial      endpoint.DialFunc                   // to a literal address, or by name for a redirect
+	Route     func(host string) endpoint.DialFunc // for a server of that name; nil: Dial
 	Trust     func() (Trust, error)
 	Rules     endpoint.Rules
 	UserAgent string
@@ -93,7 +94,20 @@ type Client struct {
 	channel *endpoint.Channel
 	device  *url.URL // of Device
 	serial  atomic.Uint64
+	entry   atomic.Pointer[entryPoint] // of the provider, from the registry; nil: not known
 	keeper
+}
+
+// An entryPoint is where a provider's resources begin: a domain, and what
+// stands before their path.
+type entryPoint struct{ domain, prefix string }
+
+// domain is the provider's.
+func (c *Client) domain() string {
+	if e := c.entry.Load(); e != nil {
+		return e.domain
+	}
+	return c.cfg.Domain
 }
 
 // New returns a client. It does nothing before Run or Fetch.
@@ -154,7 +168,7 @@ func (c *Client) find(ctx context.Context) (endpoint.Found, error) {
 		}
 		return c.cfg.Resolver.Find(ctx, endpoint.Search{Domain: c.device.Hostname(), Port: uint16(n)})
 	}
-	s := endpoint.Search{Service: c.cfg.Service, Domain: c.cfg.Domain, Fallback: "config." + c.cfg.Domain, Port: c.cfg.Port}
+	s := endpoint.Search{Service: c.cfg.Service, Domain: c.domain(), Fallback: "config." + c.domain(), Port: c.cfg.Port}
 	if c.cfg.Form == Resources {
 		s.Fallback = "" // the entry point itself
 	}
@@ -241,9 +255,9 @@ func (c *Client) fetchDevice(ctx context.Context, password Secret, have fetched)
 
 // names are those that a certificate of t may be for.
 func (c *Client) names(t endpoint.Target) []string {
-	config := "config." + c.cfg.Domain
+	config := "config." + c.domain()
 	if c.cfg.DomainOnly {
-		return []string{config, c.cfg.Domain}
+		return []string{config, c.domain()}
 	}
 	return []string{t.Name, config}
 }
@@ -271,7 +285,7 @@ const (
 func (c *Client) fetchResources(ctx context.Context, password Secret, have fetched) (out fetched, err error) {
 	prefix := ""
 	if c.cfg.Registry != "" {
-		if prefix, err = c.entryPoint(ctx); err != nil {
+		if prefix, err = c.enter(ctx); err != nil {
 			return fetched{}, err
 		}
 	}
@@ -335,12 +349,32 @@ func (v *conversation) outdated(ctx context.Context, prefix string, err error) e
 	return final(fmt.Errorf("the provider offers versions %s of the interface, not 1: %w", strings.Join(have, ", "), err))
 }
 
-// entryPoint finds the provider in the list of the registry, and has the
-// channel go there. It returns what stands before the path of resources.
-func (c *Client) entryPoint(ctx context.Context) (prefix string, err error) {
+// enter finds the provider in the list of the registry, and has the channel go
+// there. It returns what stands before the path of resources. A registry that
+// cannot be asked leaves the entry point as it was last.
+func (c *Client) enter(ctx context.Context) (prefix string, err error) {
+	e, err := c.look(ctx)
+	was := c.entry.Load()
+	switch {
+	case err != nil && was != nil && ctx.Err() == nil:
+		c.log.Warn("the registry of providers cannot be asked, going where it last said", "domain", was.domain, "err", err)
+		return was.prefix, nil
+	case err != nil:
+		return "", err
+	}
+	before := c.domain()
+	c.entry.Store(&e)
+	if e.domain != before {
+		c.channel.Reset()
+	}
+	return e.prefix, nil
+}
+
+// look asks the registry.
+func (c *Client) look(ctx context.Context) (entryPoint, error) {
 	found, err := c.cfg.Resolver.Find(ctx, endpoint.Search{Domain: c.cfg.Registry, Port: c.cfg.Port})
 	if err != nil {
-		return "", err
+		return entryPoint{}, err
 	}
 	registry := &endpoint.Channel{Name: c.cfg.Channel + " registry", Find: func(context.Context) (endpoint.Found, error) { return found, nil }}
 	var entry string
@@ -361,17 +395,13 @@ func (c *Client) entryPoint(ctx context.Context) (prefix string, err error) {
 		return nil
 	})
 	if err != nil {
-		return "", err
+		return entryPoint{}, err
 	}
 	domain, path, _ := strings.Cut(entry, "/")
-	if domain != c.cfg.Domain {
-		c.cfg.Domain = domain
-		c.channel.Reset()
-	}
 	if path = strings.Trim(path, "/"); path != "" {
-		prefix = "/" + path
+		path = "/" + path
 	}
-	return prefix, nil
+	return entryPoint{domain, path}, nil
 }
 
 // entryOf finds the entry point of a provider: a domain, with or without a

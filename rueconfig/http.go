@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,8 +51,8 @@ type conversation struct {
 	names   []string // that its certificate may be for
 	trust   Trust
 	rule    endpoint.Rule
-	id      string // for the log
-	cookies map[string]string
+	id      string                    // for the log
+	cookies map[string][]*http.Cookie // by host
 	auth    map[string]*digest.Client // by host:port
 	login   credentials
 	http    *http.Transport
@@ -73,7 +74,7 @@ func (c *Client) converse(t endpoint.Target, base *url.URL, names []string, logi
 	}
 	v := &conversation{
 		c: c, target: t, base: base, names: names, trust: tr, rule: c.cfg.Rules.For(c.cfg.Channel, base), id: c.correlation(),
-		cookies: map[string]string{}, auth: map[string]*digest.Client{}, login: login,
+		cookies: map[string][]*http.Cookie{}, auth: map[string]*digest.Client{}, login: login,
 	}
 	if v.rule.Response <= 0 {
 		v.rule.Response = defaultAnswer
@@ -94,10 +95,18 @@ func (v *conversation) close() { v.http.CloseIdleConnections() }
 func (v *conversation) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.rule.Response)
 	defer cancel()
+	dial := v.c.cfg.Dial
+	if route := v.c.cfg.Route; route != nil {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, err
+		}
+		dial = route(host)
+	}
 	if addr == hostPort(v.base) {
 		addr = v.target.Addr.String()
 	}
-	return v.c.cfg.Dial(ctx, network, addr)
+	return dial(ctx, network, addr)
 }
 
 // dialTLS verifies against all the names that are good for the server we began
@@ -203,8 +212,8 @@ func (v *conversation) ask(ctx context.Context, u *url.URL, etag string) (*respo
 	if etag != "" {
 		req.Header["If-None-Match"] = []string{etag}
 	}
-	if cookie := v.cookies[u.Host]; cookie != "" {
-		req.Header["Cookie"] = []string{cookie}
+	for _, cookie := range v.cookies[u.Host] {
+		req.AddCookie(cookie)
 	}
 	if err := v.authorize(req); err != nil {
 		return nil, final(err)
@@ -281,7 +290,7 @@ func (v *conversation) redirected(from *url.URL, location string) (*url.URL, err
 // home says whether a host belongs to the provider.
 func (v *conversation) home(host string) bool {
 	host = strings.ToLower(host)
-	d := strings.ToLower(v.c.cfg.Domain)
+	d := strings.ToLower(v.c.domain())
 	if d != "" && (host == d || strings.HasSuffix(host, "."+d)) {
 		return true
 	}
@@ -312,18 +321,22 @@ func (v *conversation) document(r *response) (*answer, error) {
 	return &answer{status: r.StatusCode, body: r.body, etag: etag}, nil
 }
 
+// maxCookies bounds what one host may have us keep.
+const maxCookies = 16
+
 // remember keeps what leads to the same server behind a balancer, for as long
-// as the conversation lasts.
+// as the conversation lasts. A later cookie takes the place of one of its name.
 func (v *conversation) remember(host string, h http.Header) {
 	for _, line := range h["Set-Cookie"] {
 		c, err := http.ParseSetCookie(line)
-		if err != nil || len(v.cookies[host])+len(c.Name)+len(c.Value) > 4<<10 {
+		if err != nil || len(c.Name)+len(c.Value) > 4<<10 {
 			continue
 		}
-		if v.cookies[host] != "" {
-			v.cookies[host] += "; "
+		kept := slices.DeleteFunc(v.cookies[host], func(old *http.Cookie) bool { return old.Name == c.Name })
+		if c.MaxAge >= 0 && len(kept) < maxCookies {
+			kept = append(kept, &http.Cookie{Name: c.Name, Value: c.Value, Quoted: c.Quoted})
 		}
-		v.cookies[host] += c.Name + "=" + c.Value
+		v.cookies[host] = kept
 	}
 }
 
@@ -343,6 +356,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 // keys.
 func place(u *url.URL) string { return u.Scheme + "://" + u.Host + u.EscapedPath() }
 
+// hostPort is the server of a URL.
 func hostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

@@ -66,8 +66,12 @@ func lifetimeOf(d *Document) time.Duration {
 type keeper struct {
 	mu    sync.Mutex
 	state State
+	turn  uint64 // counts what has replaced the document besides a fetch: Load, Reset
 	busy  *call
 	wake  chan struct{} // made by Run
+
+	disk     sync.Mutex // the copy on disk and state.Document change together
+	applying sync.Mutex // one after the other, the newest last
 }
 
 // A call is one fetch; whoever asks meanwhile waits for it.
@@ -85,8 +89,20 @@ func (c *Client) State() State {
 }
 
 // Load takes the copy on disk, or else the factory's, without asking anybody.
-// The error says why the copy is no good; there may be a document all the same.
+// The error says why the copy is no good; there may be a document all the same,
+// and where neither is any good, the one that serves goes on serving.
 func (c *Client) Load() error {
+	c.disk.Lock()
+	before := c.State().Document
+	err := c.load()
+	c.disk.Unlock()
+	if err == nil || c.State().Document != before {
+		c.apply()
+	}
+	return err
+}
+
+func (c *Client) load() error {
 	s, err := c.fromDisk()
 	if s.Document == nil && c.cfg.Factory != nil {
 		if data := c.cfg.Factory(); data != nil {
@@ -97,15 +113,22 @@ func (c *Client) Load() error {
 		}
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.Document == nil && c.state.Document != nil {
+		return err
+	}
 	s.Next, s.Err, s.Failures = c.state.Next, c.state.Err, c.state.Failures
 	c.state = s
-	c.mu.Unlock()
-	c.apply(s.Document)
+	c.turn++
 	return err
 }
 
-func (c *Client) apply(d *Document) {
-	if d != nil && c.cfg.Apply != nil {
+// apply tells of the document that counts now; of two at the same time, the
+// newer one stays.
+func (c *Client) apply() {
+	c.applying.Lock()
+	defer c.applying.Unlock()
+	if d := c.State().Document; d != nil && c.cfg.Apply != nil {
 		c.cfg.Apply(d)
 	}
 }
@@ -114,66 +137,109 @@ func (c *Client) apply(d *Document) {
 // of it went well; and nothing is written when nothing has changed. Calls at
 // the same time are one.
 func (c *Client) Fetch(ctx context.Context) (changed bool, err error) {
-	c.mu.Lock()
-	if b := c.busy; b != nil {
-		c.mu.Unlock()
+	for {
+		b, mine := c.join()
+		if mine {
+			return c.fetchNow(ctx, b)
+		}
 		select {
 		case <-b.done:
+			if errors.Is(b.err, context.Canceled) && ctx.Err() == nil {
+				continue // who asked first has given up; we have not
+			}
 			return b.changed, b.err
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}
 	}
-	b := &call{done: make(chan struct{})}
-	c.busy = b
-	have := c.state
-	c.mu.Unlock()
-	began := time.Now()
-	s, changed, err := c.refresh(ctx, have)
+}
+
+// join returns the fetch that is under way, or one that the caller is to do.
+func (c *Client) join() (b *call, mine bool) {
 	c.mu.Lock()
-	s.Next = time.Now().Add(c.wait(&s, err))
-	c.state, c.busy = s, nil
-	b.changed, b.err = changed, err
+	defer c.mu.Unlock()
+	if c.busy == nil {
+		c.busy, mine = &call{done: make(chan struct{})}, true
+	}
+	return c.busy, mine
+}
+
+func (c *Client) fetchNow(ctx context.Context, b *call) (changed bool, err error) {
+	began := time.Now()
+	again := true
+	for range 2 {
+		if changed, again, err = c.refresh(ctx); !again {
+			break
+		}
+	}
+	c.mu.Lock()
+	if !errors.Is(err, context.Canceled) || ctx.Err() == nil {
+		c.state.Next = time.Now().Add(c.wait(&c.state, err))
+	}
+	s := c.state
+	c.busy, b.changed, b.err = nil, changed, err
 	close(b.done)
+	c.poke()
 	c.mu.Unlock()
 	if err != nil {
 		c.log.Warn("the provider's configuration was not fetched", "err", err, "again", s.Next.Format(time.RFC3339))
 		return false, err
 	}
 	c.log.Info("the provider's configuration is here", "changed", changed, "from", s.From, "after", time.Since(began).Round(time.Millisecond),
-		"keys", len(s.Document.Keys), "again", s.Next.Format(time.RFC3339))
+		"again", s.Next.Format(time.RFC3339))
 	if changed {
-		c.apply(s.Document)
+		c.apply()
 	}
 	return changed, nil
 }
 
-// refresh fetches, reads and saves, and returns the state that then counts.
-func (c *Client) refresh(ctx context.Context, have State) (s State, changed bool, err error) {
-	failed := func(err error) (State, bool, error) {
-		have.Err = err
-		have.Failures++
-		return have, false, err
+// poke has Run look at the time of the next fetch again; c.mu is held.
+func (c *Client) poke() {
+	if c.wake != nil {
+		select {
+		case c.wake <- struct{}{}:
+		default:
+		}
 	}
+}
+
+// refresh fetches, reads and saves. again: what there was is gone meanwhile,
+// and the provider has only said that it is still good.
+func (c *Client) refresh(ctx context.Context) (changed, again bool, err error) {
+	c.mu.Lock()
+	have, turn := c.state, c.turn
+	c.mu.Unlock()
 	got, err := c.fetchWith(ctx, have)
-	if err != nil {
-		return failed(err)
+	c.disk.Lock()
+	defer c.disk.Unlock()
+	c.mu.Lock()
+	same := c.turn == turn
+	c.mu.Unlock()
+	s := State{Document: have.Document, Source: Live, From: got.from, Fetched: time.Now(), Next: have.Next, raw: got}
+	changed = have.Document == nil || !same ||
+		!got.unchanged && (!bytes.Equal(got.provider, have.raw.provider) || !bytes.Equal(got.subscriber, have.raw.subscriber))
+	switch {
+	case err != nil:
+	case got.unchanged && !same:
+		return false, true, nil
+	case changed:
+		if s.Document, err = Parse(got.provider, got.subscriber); err == nil {
+			err = c.ours(s.Document)
+		}
+		if err == nil {
+			err = c.save(&s)
+		}
 	}
-	s = State{Document: have.Document, Source: Live, From: got.from, Fetched: time.Now(), raw: got}
-	changed = !got.unchanged && (have.Document == nil || !bytes.Equal(got.provider, have.raw.provider) || !bytes.Equal(got.subscriber, have.raw.subscriber))
-	if !changed {
-		return s, false, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err == nil:
+		c.state = s
+	case !errors.Is(err, context.Canceled) || ctx.Err() == nil:
+		c.state.Err = err
+		c.state.Failures++
 	}
-	if s.Document, err = Parse(got.provider, got.subscriber); err == nil {
-		err = c.ours(s.Document)
-	}
-	if err != nil {
-		return failed(err)
-	}
-	if err := c.save(&s); err != nil {
-		return failed(err)
-	}
-	return s, true, nil
+	return changed && err == nil, false, err
 }
 
 // fetchWith uses the password that the last document gave for this fetch, and
@@ -191,7 +257,7 @@ func (c *Client) fetchWith(ctx context.Context, have State) (fetched, error) {
 
 // ours refuses the document of another provider.
 func (c *Client) ours(d *Document) error {
-	a, b := strings.ToLower(d.ProviderDomain), strings.ToLower(c.cfg.Domain)
+	a, b := strings.ToLower(d.ProviderDomain), strings.ToLower(c.domain())
 	if a == "" || b == "" || a == b || strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a) {
 		return nil
 	}
@@ -255,19 +321,27 @@ func (c *Client) Run(ctx context.Context) error {
 func (c *Client) Network() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.Err != nil && !errors.Is(c.state.Err, ErrAuth) && c.wake != nil {
+	if c.state.Err != nil && !errors.Is(c.state.Err, ErrAuth) {
 		c.state.Next, c.state.Failures = time.Now().Add(time.Second), 0
-		select {
-		case c.wake <- struct{}{}:
-		default:
-		}
+		c.poke()
 	}
+}
+
+// Soon has Run fetch at once; without Run, nobody does.
+func (c *Client) Soon() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state.Next = time.Now()
+	c.poke()
 }
 
 // Reset forgets the document, in memory and on disk.
 func (c *Client) Reset() error {
+	c.disk.Lock()
+	defer c.disk.Unlock()
 	c.mu.Lock()
 	c.state = State{Next: c.state.Next}
+	c.turn++
 	c.mu.Unlock()
 	c.channel.Reset()
 	if c.cfg.Cache == nil {

@@ -84,7 +84,7 @@ func (r *rue) remake() bool {
 		settings.RUEEnable, settings.RUEDomain, settings.RUEUsername, settings.RUEPassword, settings.RUEForm, settings.RUEService,
 		settings.RUEPath, settings.RUEPort, settings.RUERegistry, settings.RUEProvider, settings.RUEAPIKey, settings.RUEURL,
 		settings.RUETokenFile, settings.RUEBasic, settings.RUEDomainOnly, settings.RUEFactory, settings.RUEAgent, settings.RUECA,
-		settings.RUECert, settings.RUEKey, settings.TransportRules, settings.ProxyURL, settings.ProxyExcept, settings.Interface,
+		settings.RUECert, settings.RUEKey, settings.TransportRules, settings.ProxyURL, settings.ProxyUsername, settings.ProxyPassword, settings.ProxyExcept, settings.Interface,
 	} {
 		made.WriteString(s.Get(name) + "\x00")
 	}
@@ -97,7 +97,7 @@ func (r *rue) remake() bool {
 	if !s.Bool(settings.RUEEnable) {
 		return true
 	}
-	cfg, err := r.config()
+	cfg, err := r.config(r.made)
 	if err == nil {
 		r.client, err = rueconfig.New(cfg)
 	}
@@ -108,7 +108,7 @@ func (r *rue) remake() bool {
 }
 
 // config translates the settings.
-func (r *rue) config() (rueconfig.Config, error) {
+func (r *rue) config(made string) (rueconfig.Config, error) {
 	a, s := r.agent, r.agent.settings
 	rules, err := parseRules(s.List(settings.TransportRules))
 	if err != nil {
@@ -121,6 +121,13 @@ func (r *rue) config() (rueconfig.Config, error) {
 	// A channel of its own: the servers that it blocks are not the ACS's, and
 	// it picks the next one itself.
 	own := &endpoint.Dialer{Resolver: d.Resolver, Base: d.Base, Proxy: d.Proxy, NoProxy: d.NoProxy, Attempts: 1}
+	direct := &endpoint.Dialer{Resolver: d.Resolver, Base: d.Base, Attempts: 1}
+	route := func(host string) endpoint.DialFunc {
+		if own.UsesProxy(host) { // what is excepted is so by name: the address does not tell
+			return own.DialContext
+		}
+		return direct.DialContext
+	}
 	return rueconfig.Config{
 		Domain: s.Get(settings.RUEDomain), Registry: s.Get(settings.RUERegistry), Provider: s.Get(settings.RUEProvider),
 		Form: rueconfig.Form(s.Get(settings.RUEForm)), Service: s.Get(settings.RUEService), Port: uint16(s.Number(settings.RUEPort)),
@@ -128,8 +135,8 @@ func (r *rue) config() (rueconfig.Config, error) {
 		Username: s.Get(settings.RUEUsername), Password: rueconfig.Secret(s.Get(settings.RUEPassword)), Basic: s.Bool(settings.RUEBasic),
 		Instance: a.id.OUI + "-" + a.id.SerialNumber, APIKey: rueconfig.Secret(s.Get(settings.RUEAPIKey)),
 		DomainOnly: s.Bool(settings.RUEDomainOnly),
-		Resolver:   d.Resolver, Dial: own.DialContext, Trust: r.trust, Rules: rules, UserAgent: "Gatehouse/" + a.cfg.Version,
-		Cache: a.state.File("provider", 1), Factory: r.factory, Apply: r.apply,
+		Resolver:   d.Resolver, Dial: own.DialContext, Route: route, Trust: r.trust, Rules: rules, UserAgent: "Gatehouse/" + a.cfg.Version,
+		Cache: a.state.File("provider", 1), Factory: r.factory, Apply: r.applyOf(made),
 		Rand: a.cfg.Rand, Log: a.log.With("component", "rue"),
 	}, nil
 }
@@ -238,12 +245,43 @@ func (r *rue) run(ctx context.Context) error {
 		}
 		stop()
 		<-done
+		r.forget()
+	}
+}
+
+// forget takes back what a document did to the agent that is not the present
+// client's: it was another subscriber's, or the whole is switched off. A mistake
+// in the settings leaves it, for that is mended sooner or later.
+func (r *rue) forget() {
+	switch c, err := r.present(); {
+	case errors.Is(err, errNoProvider):
+		r.apply(&rueconfig.Document{})
+	case err == nil:
+		if err := c.Load(); err != nil {
+			r.agent.log.Warn("no use of the copy of the provider's configuration", "err", err)
+		}
+		if c.State().Document == nil {
+			r.apply(&rueconfig.Document{})
+		}
 	}
 }
 
 func (r *rue) network() {
 	if c, err := r.present(); err == nil {
 		c.Network()
+	}
+}
+
+// applyOf is apply for the client of these settings, as long as it is the
+// present one: a fetch of an earlier one may end after it.
+func (r *rue) applyOf(made string) func(*rueconfig.Document) {
+	return func(d *rueconfig.Document) {
+		r.mu.Lock()
+		present := r.made == made
+		r.mu.Unlock()
+		if present {
+			r.apply(d)
+		}
 	}
 }
 
@@ -348,10 +386,10 @@ func (r *rue) ProviderState() tr181.ProviderState {
 	return st
 }
 
-// FetchProvider implements tr181.Provider: it begins a fetch and does not wait.
+// FetchProvider implements tr181.Provider: the task begins a fetch.
 func (r *rue) FetchProvider() {
 	if c, err := r.present(); err == nil {
-		go func() { _, _ = c.Fetch(context.Background()) }() // it logs its error, and keeps it
+		c.Soon()
 	}
 }
 

@@ -119,7 +119,7 @@ func IsTimeout(err error) bool {
 // on it; what follows goes to the next one.
 func (c *Channel) Do(ctx context.Context, call func(ctx context.Context, t Target) error) error {
 	if err := c.find(ctx); err != nil {
-		c.note(err)
+		c.note(ctx, err)
 		return err
 	}
 	failed := &AttemptsError{Channel: c.Name}
@@ -153,7 +153,7 @@ func (c *Channel) Do(ctx context.Context, call func(ctx context.Context, t Targe
 			break
 		}
 	}
-	c.note(failed)
+	c.note(ctx, failed)
 	return failed
 }
 
@@ -243,8 +243,11 @@ func (c *Channel) failed(t Target, err error) {
 	c.pool.block(t.Addr, wait)
 }
 
-// note keeps what went wrong last.
-func (c *Channel) note(err error) {
+// note keeps what went wrong last; a caller who gives up is no fault of a server.
+func (c *Channel) note(ctx context.Context, err error) {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lastErr, c.failing = err.Error(), true
