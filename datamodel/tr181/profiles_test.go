@@ -1,0 +1,100 @@
+// The profiles of the Broadband Forum, which say what a device has to have that
+// says it can do a thing.
+
+package tr181_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gatehouse/datamodel"
+	"gatehouse/platform/fake"
+)
+
+// belowProfiles is what a profile asks for and the model does not have.
+var belowProfiles = []string{
+	// Linux counts packets of a link, and of the received ones those to groups.
+	"IPInterface:2 Device.IP.Interface.{i}.Stats.UnicastPacketsSent missing",
+	"IPInterface:2 Device.IP.Interface.{i}.Stats.UnicastPacketsReceived missing",
+	"IPInterface:2 Device.IP.Interface.{i}.Stats.MulticastPacketsSent missing",
+	"IPInterface:2 Device.IP.Interface.{i}.Stats.BroadcastPacketsSent missing",
+	"IPInterface:2 Device.IP.Interface.{i}.Stats.BroadcastPacketsReceived missing",
+	"IPInterface:2 Device.IP.Interface.{i}.Stats.UnknownProtoPacketsReceived missing",
+	// Linux cannot do without IPv4.
+	"IPInterface:2 Device.IP.IPv4Enable not readWrite",
+	// Neither OpenWrt nor Debian comes with a RIP daemon.
+	"Routing:2 Device.Routing.RIP. missing",
+	"Routing:2 Device.Routing.RIP.Enable missing",
+	"Routing:2 Device.Routing.RIP.SupportedModes missing",
+	"Routing:2 Device.Routing.RIP.InterfaceSettingNumberOfEntries missing",
+	"Routing:2 Device.Routing.RIP.InterfaceSetting.{i}. missing",
+	"Routing:2 Device.Routing.RIP.InterfaceSetting.{i}.Enable missing",
+	"Routing:2 Device.Routing.RIP.InterfaceSetting.{i}.Status missing",
+	"Routing:2 Device.Routing.RIP.InterfaceSetting.{i}.Interface missing",
+	"Routing:2 Device.Routing.RIP.InterfaceSetting.{i}.AcceptRA missing",
+	"Routing:2 Device.Routing.RIP.InterfaceSetting.{i}.SendRA missing",
+	// One router, the device, which cannot be taken away.
+	"Routing:2 Device.Routing.Router.{i}. not createDelete",
+}
+
+// A router with logical interfaces has what the profiles of its areas ask for.
+func TestProfiles(t *testing.T) {
+	text, err := os.ReadFile("testdata/profiles.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	writable := map[string]bool{} // what is declared
+	for o := range buildOn(t, fake.NewLogical()).tree.Objects() {
+		declare(writable, o)
+	}
+	asked, profile := 0, ""
+	below := []string{}
+	for line := range strings.Lines(string(text)) {
+		path, requirement, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch path {
+		case "#":
+			continue
+		case "profile":
+			profile = requirement
+			continue
+		}
+		asked++
+		can, there := writable[path]
+		switch requirement {
+		case "readWrite", "writeOnceReadOnly", "createDelete", "create", "delete":
+		default:
+			can = true
+		}
+		switch {
+		case !there:
+			below = append(below, profile+" "+path+" missing")
+		case !can:
+			below = append(below, profile+" "+path+" not "+requirement)
+		}
+	}
+	if asked < 190 {
+		t.Errorf("only %d requirements", asked)
+	}
+	if diff := cmp.Diff(belowProfiles, below); diff != "" {
+		t.Errorf("what is below the profiles has changed:\n%s", diff)
+	}
+}
+
+// declare notes an object, its count and its parameters, and the objects above
+// these.
+func declare(writable map[string]bool, o datamodel.Object) {
+	writable[o.Path()] = writable[o.Path()] || o.Writable()
+	if table, ok := strings.CutSuffix(o.Path(), ".{i}."); ok && o.Count() != "" {
+		writable[table[:strings.LastIndexByte(table, '.')+1]+o.Count()] = false
+	}
+	for p := range o.Params() {
+		writable[p.Path] = p.Writable
+		for object := p.Path; strings.Contains(object, "."); {
+			object = object[:strings.LastIndexByte(object, '.')]
+			writable[object+"."] = writable[object+"."]
+		}
+	}
+}
