@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -381,10 +382,20 @@ func TestAtMost64Events(t *testing.T) {
 		if err := h.request(core.Reboot{}); !errors.Is(err, core.ErrFull) {
 			t.Errorf("Reboot: %v", err)
 		}
+		// What was scheduled does not keep the ACS from hearing of a transfer.
+		for i := range 16 {
+			h.ask(core.Occurred{Events: []core.Event{{Code: core.TransferComplete}, {Code: core.MDownload, CommandKey: fmt.Sprint(i)}}})
+		}
 		h.set.EnableCWMP = true
 		h.ask(core.SettingsChanged{})
-		if n := len(h.visits[0].Events); full == 0 || n > 64 || n < 49 {
+		told := h.visits[0].Events
+		if n := len(told); full == 0 || n > 64 || n < 49 {
 			t.Errorf("%d refused, %d events in the Inform", full, n)
+		}
+		for i := range 16 {
+			if !slices.Contains(told, core.Event{Code: core.MDownload, CommandKey: fmt.Sprint(i)}) {
+				t.Errorf("transfer %d is not told", i)
+			}
 		}
 	})
 }

@@ -35,8 +35,9 @@ const (
 )
 
 const (
-	maxEvents = 64             // entries of one Inform: EventList is an array of 64 (TR-069 A.3.3.1)
-	maxKeyed  = maxEvents - 15 // of them, entries that carry a key; the rest is room for the single ones
+	maxEvents = 64                       // entries of one Inform: EventList is an array of 64 (TR-069 A.3.3.1)
+	maxOwed   = 16                       // of them, entries that go with calls of their own: as many as the queue of transfers keeps
+	maxKeyed  = maxEvents - 15 - maxOwed // further entries that carry a key; the rest is room for the single ones
 )
 
 // A keep tells how long an undelivered event is tried again (TR-069 table 7).

@@ -6,7 +6,8 @@ import (
 )
 
 // Occurred says that Events have happened: reason enough for a session. What
-// must not be lost of them with the process is kept by who says it.
+// must not be lost of them with the process is kept by who says it, and so is
+// how many of them there are that go with calls of their own.
 type Occurred struct{ Events []Event }
 
 func (m Occurred) apply(a *Agent) error {
@@ -14,7 +15,7 @@ func (m Occurred) apply(a *Agent) error {
 		if e.Code == "" || len(e.Code) > 64 {
 			return fmt.Errorf("event code %q: %w", e.Code, ErrRange)
 		}
-		if kindOf(e.Code).keyed && !a.d.room() {
+		if k := kindOf(e.Code); k.keyed && !k.answer && !a.d.room() {
 			return ErrFull
 		}
 		a.occur(entry{Event: e})

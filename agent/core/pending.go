@@ -22,11 +22,12 @@ func (d *durable) add(e entry) bool {
 }
 
 // room tells whether one more event that does not belong to the fixed set of
-// single ones can be kept.
+// single ones can be kept. Those that go with a call have room of their own:
+// what an ACS has scheduled must not keep it from hearing of a transfer.
 func (d *durable) room() bool {
 	n := len(d.schedules) + len(d.reboots)
 	for _, e := range d.events {
-		if k := kindOf(e.Code); k.keyed || rank(e.Code) == len(kinds) {
+		if k := kindOf(e.Code); k.keyed && !k.answer || rank(e.Code) == len(kinds) {
 			n++
 		}
 	}
