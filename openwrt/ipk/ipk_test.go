@@ -151,6 +151,36 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
+// TestScripts: on a router they hand over to OpenWrt's own functions; in an
+// image that has none, or where opkg is told not to, they do nothing.
+func TestScripts(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("needs sh")
+	}
+	root := t.TempDir()
+	const functions = "default_postinst() { echo enable $2; }\ndefault_prerm() { echo stop $2; return 3; }\n"
+	if err := errors.Join(os.Mkdir(filepath.Join(root, "lib"), 0o755), os.WriteFile(filepath.Join(root, "lib", "functions.sh"), []byte(functions), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		script, root, quiet, want string
+		code                      int
+	}{
+		{script: postinst, root: root, want: "enable configure\n"},
+		{script: postinst, root: root, quiet: "1"},
+		{script: postinst, root: t.TempDir()},
+		{script: prerm, root: root, want: "stop configure\n", code: 3},
+		{script: prerm, root: t.TempDir()},
+	} {
+		cmd := exec.Command("sh", "-c", c.script, "gatehouse.postinst", "configure")
+		cmd.Env = []string{"IPKG_INSTROOT=" + c.root, "IPKG_NO_SCRIPT=" + c.quiet}
+		out, _ := cmd.CombinedOutput()
+		if string(out) != c.want || cmd.ProcessState.ExitCode() != c.code {
+			t.Errorf("in %s it says %q and ends with %d, want %q and %d:\n%s", c.root, out, cmd.ProcessState.ExitCode(), c.want, c.code, c.script)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	for name, edit := range map[string]func(*options){
 		"version":      func(o *options) { o.version = "0.1.0-r1\nEssential: yes" },
