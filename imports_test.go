@@ -22,6 +22,7 @@ var may = map[string]string{
 	"platform":              "",
 	"platform/linux":        "platform platform/plan",
 	"platform/openwrt":      "platform platform/linux platform/uciconf internal/ubus internal/uci",
+	"platform/linuxconf":    "platform platform/uciconf internal/uci",
 	"platform/fake":         "platform platform/plan",
 	"platform/platformtest": "platform",
 	"platform/plan":         "platform",
@@ -67,7 +68,7 @@ var may = map[string]string{
 	"agent/app": "platform datamodel datamodel/tr181 cwmp cwmp/connreq internal/endpoint internal/guard internal/store" +
 		" agent/api agent/bus agent/control agent/core agent/diag agent/metrics agent/notify agent/rpc agent/settings agent/transfer agent/ubus internal/ubus nat nat/xmpp rueconfig",
 	"agent/doctor": "agent/api agent/settings internal/digest internal/endpoint platform",
-	"agent":        "agent/api agent/app agent/control agent/doctor platform platform/linux platform/openwrt",
+	"agent":        "agent/api agent/app agent/control agent/doctor platform platform/linux platform/linuxconf platform/openwrt",
 }
 
 // never lists what gatehouse itself must not link, with the reason.

@@ -72,7 +72,7 @@ func (c *invocation) doctorConfig(ctx context.Context) (doctor.Config, error) {
 		}
 	}
 	c.dirs.fill() // only a file that nobody named may be missing
-	router, err := openPlatform(c.dirs.root, slog.New(slog.DiscardHandler))
+	router, err := openPlatform(c.dirs.root, c.dirs.state, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return doctor.Config{}, err
 	}

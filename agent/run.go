@@ -55,7 +55,7 @@ func runAgent(ctx context.Context, c *invocation) error {
 	defer signal.Stop(hup)
 	go forward(ctx, hup, reload)
 
-	router, err := openPlatform(c.dirs.root, log.With("component", "platform"))
+	router, err := openPlatform(c.dirs.root, c.dirs.state, log.With("component", "platform"))
 	if err != nil {
 		return err
 	}

@@ -85,6 +85,14 @@ type NAT struct {
 	Interfaces Table[NATInterface]
 	Mappings   Table[PortMapping]
 	Applied    Applied // of both; nil: what is configured is taken for what is
+	Own        OwnPort // nil: nobody has to know
+}
+
+// OwnPort is told at which TCP port of the device the ACS asks for sessions, 0
+// when at none: a mapping that is not for one RemoteHost leaves it alone, whether
+// it was there before or comes later.
+type OwnPort interface {
+	OwnPort(ctx context.Context, tcp uint16) error
 }
 
 // A NATInterface has its outgoing traffic translated.

@@ -101,7 +101,7 @@ func (a *Agent) serveConnectionRequests(ctx context.Context) error {
 		if time.Since(began) >= steady {
 			pause = firstPause
 		}
-		a.listening(0, "")
+		a.listening(ctx, 0, "")
 		a.log.Warn("no connection requests can be taken", "again in", pause, "err", err)
 		timer := time.NewTimer(pause)
 		select {
@@ -120,7 +120,7 @@ func (a *Agent) serveConnectionRequests(ctx context.Context) error {
 func (a *Agent) serveOnce(ctx context.Context) error {
 	s := a.settings
 	if !s.Bool(settings.HTTPConnectionRequestEnable) {
-		a.listening(0, "")
+		a.listening(ctx, 0, "")
 		select {
 		case <-ctx.Done():
 		case <-a.rebind:
@@ -137,7 +137,7 @@ func (a *Agent) serveOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.listening(portOf(l.Addr()), path)
+	a.listening(ctx, portOf(l.Addr()), path)
 	server := &connreq.Server{
 		Path: func() string { return path },
 		Credentials: func() (string, string) {
@@ -162,7 +162,12 @@ func (a *Agent) serveOnce(ctx context.Context) error {
 }
 
 // listening makes ConnectionRequestURL true, and says so when it is another.
-func (a *Agent) listening(port uint16, path string) {
+func (a *Agent) listening(ctx context.Context, port uint16, path string) {
+	if own := a.cfg.Platform.NAT.Own; own != nil {
+		if err := own.OwnPort(ctx, port); err != nil && ctx.Err() == nil {
+			a.log.Warn("port mappings may take the port of connection requests", "port", port, "err", err)
+		}
+	}
 	before := a.reach.ConnectionRequestURL()
 	a.reach.listening(port, path)
 	if a.reach.ConnectionRequestURL() != before {

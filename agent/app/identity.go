@@ -91,6 +91,7 @@ func (a *Agent) absent() (areas []string) {
 		{"DNS", p.Resolver != nil},
 		{"time", p.Clock != nil},
 		{"changes of the network", p.Network != nil},
+		{"address translation", p.NAT.Mappings != nil},
 		{"reboot and factory reset", p.Power != nil},
 	} {
 		if !r.have {

@@ -44,14 +44,19 @@ func (a *Agent) bootedOnce(ctx context.Context) error {
 	return a.settings.Put(map[string]string{settings.DelayReboot: "-1"})
 }
 
+// PlatformDir is the folder within the state that belongs to the platform: it
+// keeps there what the system has no place for.
+const PlatformDir = "config"
+
 // wipe is the agent's part of a factory reset: all state is forgotten but
-// core's own, which core deals with itself. It may run twice.
+// core's own, which core deals with itself, and the platform's, which goes with
+// its own part. It may run twice.
 func (a *Agent) wipe(ctx context.Context) error {
 	a.transfers.Queue.Forget()
 	return errors.Join(
 		a.settings.Reset(ctx),
 		a.notify.Reset(ctx),
-		a.state.Clear("events"),
+		a.state.Clear("events", PlatformDir),
 		a.run.Clear("session", "starts", SocketName),
 	)
 }
