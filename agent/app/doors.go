@@ -164,7 +164,7 @@ func (a *Agent) serveOnce(ctx context.Context) error {
 // listening makes ConnectionRequestURL true, and says so when it is another.
 func (a *Agent) listening(ctx context.Context, port uint16, path string) {
 	if own := a.cfg.Platform.NAT.Own; own != nil {
-		if err := own.OwnPort(ctx, port); err != nil && ctx.Err() == nil {
+		if err := own.OwnPort(ctx, port); err != nil && port != 0 && ctx.Err() == nil {
 			a.log.Warn("port mappings may take the port of connection requests", "port", port, "err", err)
 		}
 	}
