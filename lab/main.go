@@ -25,6 +25,8 @@ const usage = `gatehouse-lab: peers to try an agent against
                                    where an agent answers otherwise
   gatehouse-lab ubusd --root DIR   OpenWrt's bus with the daemons of a router on
                                    it, from the UCI files below the root
+  gatehouse-lab provider [options] the provider's side: DNS and an HTTPS server with
+                                   a subscriber's configuration, step by step
   gatehouse-lab demo [--soap] [--log]
                                    an agent and an ACS tell the main job, and
                                    check every sentence of it
@@ -55,6 +57,8 @@ func run(ctx context.Context, args []string) int {
 		return runReplay(ctx, args[1:])
 	case "ubusd":
 		return runBus(ctx, args[1:])
+	case "provider":
+		return runProvide(ctx, args[1:])
 	case "demo":
 		return runDemo(ctx, args[1:])
 	case "help", "-h", "--help":

@@ -28,7 +28,7 @@ func TestLadder(t *testing.T) {
 		if asked := r.dns.Asked(); !slices.Equal(asked[:1], []string{"SRV _rueconfig._tcp.p.example."}) || !slices.Contains(asked, "A server.p.example.") {
 			t.Errorf("asked DNS: %v", asked)
 		}
-		if want := []int{12, 13, 14, 15, 17, 19}; !slices.Equal(r.ladder, want) {
+		if want := []int{12, 13, 14, 15, 16, 17, 18, 19}; !slices.Equal(r.ladder, want) {
 			t.Errorf("steps %v, want %v", r.ladder, want)
 		}
 		reqs := r.provider.Requests()

@@ -46,7 +46,8 @@ type stage struct {
 	port  string // of connection requests
 	url   string // of the ACS
 
-	stop func() error // the agent
+	agent *app.Agent
+	stop  func() error // the agent
 }
 
 // Run tells the story. It returns an error when something was not as told.
@@ -125,8 +126,7 @@ func (s *stage) openACS() error {
 
 // startAgent starts an agent on the state that is there.
 func (s *stage) startAgent(ctx context.Context, o Options) error {
-	config := filepath.Join(s.dir, "gatehouse")
-	text := fmt.Sprintf(`config acs 'acs'
+	return s.startWith(ctx, o, s.dir, fmt.Sprintf(`config acs 'acs'
 	option url '%s'
 	option userid '%s'
 	option passwd '%s'
@@ -139,20 +139,24 @@ config cpe 'cpe'
 	option userid '%s'
 	option passwd '%s'
 	option port '%s'
-`, s.url, acsUser, acsPassword, crUser, crPassword, s.port)
+`, s.url, acsUser, acsPassword, crUser, crPassword, s.port), app.Config{})
+}
+
+// startWith starts an agent with a configuration and a directory of its own;
+// more says what the stage does not.
+func (s *stage) startWith(ctx context.Context, o Options, dir, text string, more app.Config) error {
+	config := filepath.Join(dir, "gatehouse")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- app.Run(ctx, app.Config{
-			Platform: s.world.platform(), Version: "demo",
-			ConfigFile: config,
-			State:      filepath.Join(s.dir, "state"), Run: filepath.Join(s.dir, "run"),
-			Ready: func(*app.Agent) { close(ready) },
-			Log:   o.logger("agent"),
-		})
+		more.Platform, more.Version, more.ConfigFile = s.world.platform(), "demo", config
+		more.State, more.Run = filepath.Join(dir, "state"), filepath.Join(dir, "run")
+		more.Ready = func(a *app.Agent) { s.agent = a; close(ready) }
+		more.Log = o.logger("agent")
+		done <- app.Run(ctx, more)
 	}()
 	s.stop = func() error {
 		cancel()

@@ -21,6 +21,7 @@ var chapters = []struct {
 	{"The operator knocks", knock},
 	{"Nothing happens, for a while", periodic},
 	{"The agent is restarted", restarted},
+	{"A router knows its provider's name, and nothing of an ACS", provided},
 }
 
 // patience is how long the ACS waits for a session that must come.

@@ -20,6 +20,10 @@ import (
 // A Server answers for one zone, and says that nothing else exists. Its
 // methods are safe for concurrent use.
 type Server struct {
+	// Observe is told each question, as Asked has it, and what was answered, one
+	// text for each record; set before use, nil: nobody cares.
+	Observe func(question string, answers []string)
+
 	mu      sync.Mutex
 	records []dnsmessage.Resource
 	fail    map[string]Failure
@@ -172,6 +176,26 @@ func (s *Server) answer(question []byte) []byte {
 	out, err := m.Pack()
 	if err != nil {
 		return nil
+	}
+	if s.Observe != nil {
+		s.Observe(s.asked[len(s.asked)-1], spelled(m.Answers))
+	}
+	return out
+}
+
+// spelled are records as a person reads them.
+func spelled(all []dnsmessage.Resource) (out []string) {
+	for _, r := range all {
+		switch b := r.Body.(type) {
+		case *dnsmessage.AResource:
+			out = append(out, netip.AddrFrom4(b.A).String())
+		case *dnsmessage.AAAAResource:
+			out = append(out, netip.AddrFrom16(b.AAAA).String())
+		case *dnsmessage.CNAMEResource:
+			out = append(out, strings.TrimSuffix(b.CNAME.String(), "."))
+		case *dnsmessage.SRVResource:
+			out = append(out, fmt.Sprintf("%s port %d", strings.TrimSuffix(b.Target.String(), "."), b.Port))
+		}
 	}
 	return out
 }

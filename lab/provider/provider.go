@@ -210,6 +210,7 @@ func (s *Server) serve(w *recorder, r *http.Request) {
 	case strings.HasSuffix(path, "/v1"):
 		if sub, ok := s.subscriber(w, r); ok {
 			s.o.Step(17, "the settings of the provider are looked up")
+			s.o.Step(18, "the provider has "+strconv.Itoa(len(s.global))+" settings for all")
 			merged := maps.Clone(s.global)
 			maps.Copy(merged, sub.Settings)
 			s.o.Step(19, "200 OK, one JSON document of "+strconv.Itoa(len(merged))+" keys")
@@ -336,6 +337,7 @@ func (s *Server) subscriber(w *recorder, r *http.Request) (Subscriber, bool) {
 		w.Header().Set("Authentication-Info", fmt.Sprintf(`rspauth=%q, cnonce=%q, nc=%s, qop=%s`, proof, p["cnonce"], p["nc"], p["qop"]))
 	}
 	s.o.Step(15, "the subscriber "+p["username"]+" is looked up")
+	s.o.Step(16, "the subscriber has "+strconv.Itoa(len(sub.Settings))+" settings of his own")
 	return sub, true
 }
 
