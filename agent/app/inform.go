@@ -10,6 +10,7 @@ import (
 	"gatehouse/agent/core"
 	"gatehouse/cwmp"
 	"gatehouse/datamodel"
+	"gatehouse/datamodel/tr181"
 )
 
 // inform is what a session opens with: who we are, what happened, the forced
@@ -41,11 +42,17 @@ func (a *Agent) inform(ctx context.Context, o core.Order, changed []datamodel.It
 	return in
 }
 
-// currentTime is the wall clock, or, while that was never set, the time since
-// boot, which TR-106 3.2.2 puts into the year 1.
+// currentTime is the wall clock with the offset of the local zone at that time
+// (TR-069 A.3.3.1), or, while the clock was never set, the time since boot, which
+// TR-106 3.2.2 puts into the year 1.
 func (a *Agent) currentTime(ctx context.Context) time.Time {
 	now, known := a.wall.Now()
 	if known {
+		if clock := a.cfg.Platform.Clock; clock != nil {
+			if s, err := clock.Time(ctx); err == nil {
+				now = now.In(tr181.Zone(s))
+			}
+		}
 		return now
 	}
 	var up time.Duration

@@ -53,7 +53,7 @@ func (m *Model) time() datamodel.Object {
 				t.ntpServer[i] = limit(c.Servers[i], 64)
 			}
 			if s.Set {
-				t.current = m.p.Clock.Now().In(zone(s)).Truncate(time.Second)
+				t.current = m.p.Clock.Now().In(Zone(s)).Truncate(time.Second)
 			}
 			return t, nil
 		}),

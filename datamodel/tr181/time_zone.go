@@ -9,9 +9,9 @@ import (
 	"gatehouse/platform"
 )
 
-// zone is where the device is: Go's reading of its POSIX TZ string, for Go
+// Zone is where the device is: Go's reading of its POSIX TZ string, for Go
 // itself takes such a TZ for UTC; else the IANA zone; else UTC.
-func zone(s platform.TimeStatus) *time.Location {
+func Zone(s platform.TimeStatus) *time.Location {
 	if s.POSIX != "" {
 		if l, err := posixZone(s.POSIX); err == nil {
 			return l

@@ -24,7 +24,7 @@ func TestZone(t *testing.T) {
 		{platform.TimeStatus{Zone: "No/Such"}, "12:00 +0000", "12:00 +0000"},
 		{platform.TimeStatus{}, "12:00 +0000", "12:00 +0000"},
 	} {
-		l := zone(test.s)
+		l := Zone(test.s)
 		if got := winter.In(l).Format("15:04 -0700"); got != test.winter {
 			t.Errorf("%+v in winter: %s, want %s", test.s, got, test.winter)
 		}
