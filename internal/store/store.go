@@ -203,12 +203,27 @@ func (d *Dir) Clear(keep ...string) error {
 			errs = append(errs, fmt.Errorf("state file %s: %w", name, err))
 			continue
 		}
+		d.gone(name)
 		d.writes.Add(1)
 	}
 	if err := d.fsys.SyncDir(d.path); err != nil {
 		errs = append(errs, fmt.Errorf("state folder %s: %w", d.path, err))
 	}
 	return errors.Join(errs...)
+}
+
+// gone notes that a file was removed: there is nothing left that Save could
+// destroy.
+func (d *Dir) gone(name string) {
+	d.mu.Lock()
+	f := d.files[name]
+	d.mu.Unlock()
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unread, f.synced = nil, false
 }
 
 func isTemp(name string) bool {

@@ -424,6 +424,15 @@ func TestUnreadIsLeftAlone(t *testing.T) {
 	if err := errors.Join(d.Unread(), f.Save([]byte("more\n"))); err != nil {
 		t.Error(err)
 	}
+	// A factory reset leaves nothing to be kept.
+	fsys.FailReads(syscall.EIO, "a")
+	if _, err := f.Load(); !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	fsys.FailReads(nil)
+	if err := errors.Join(d.Clear(), d.Unread(), f.Save([]byte("new\n"))); err != nil {
+		t.Errorf("after a factory reset: %v", err)
+	}
 }
 
 // TestFolderIsOnDiskBeforeItsFiles: the folder could be made and not be synced.
