@@ -26,6 +26,11 @@ const (
 	TestKinds = 4 // how many there are
 )
 
+// String is the name of its object.
+func (k TestKind) String() string {
+	return [TestKinds]string{"IPPing", "TraceRoute", "DownloadDiagnostics", "UploadDiagnostics"}[k]
+}
+
 // States of a test that its own kind does not know, too.
 const (
 	TestNone      = "None"
