@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -217,6 +218,63 @@ func TestVoiceWithoutProvider(t *testing.T) {
 		}
 		if got := h.get("Device.Services.VoiceServiceNumberOfEntries"); got != "0" {
 			t.Errorf("%s voice services", got)
+		}
+	})
+}
+
+// Documents of all forms, and what becomes of them.
+func TestVoiceForms(t *testing.T) {
+	const uri = "sip:+12025550143@p.example.net"
+	providerStory(t, "", func(t *testing.T, h *providerHouse) {
+		h.start()
+		h.session(1)
+		for _, tt := range []struct {
+			name     string
+			document map[string]any
+			clients  []string // "URI name password"
+			network  map[string]any
+		}{
+			{"nothing of telephony", map[string]any{"display-name": "Zoë"}, nil, nil},
+			{"a number, and the password of the configuration", map[string]any{"phoneNumber": "+12025550143"},
+				[]string{uri + " +12025550143 subscriber"}, map[string]any{"registrar_server": "p.example.net", "registrar_server_transport": "DNS", "stun_enable": false}},
+			{"a password of its own", map[string]any{"phoneNumber": "+12025550143", "userName": "zoe", "sipPassword": "pw"},
+				[]string{uri + " zoe pw"}, nil},
+			{"credentials of this number among others", map[string]any{"phone-number": "+12025550143", "credentials": []map[string]any{
+				{"realm": "P.example.net", "username": "a", "password": "pw-a"}, {"realm": "p.example.net", "username": "+12025550143", "password": "pw-b"},
+			}}, []string{uri + " +12025550143 pw-b"}, map[string]any{"realm": "p.example.net"}},
+			{"two accounts of 2015, one twice", map[string]any{
+				"sip_register_usernames": []string{"zoe", "sip:ann@other.example.net", "zoe"}, "sip_auth_username": "za", "sip_auth_password": "pw",
+				"sip_register_domain": "sip.example.net", "sip_register_port": 5060, "sip_register_transport": "tcp",
+				"enable_stun": "false", "stun_server": "stun.example.net", "sip_registration_maximum_threshold": 300,
+			}, []string{"sip:zoe@sip.example.net za pw", "sip:ann@other.example.net za pw"}, map[string]any{
+				"registrar_server": "sip.example.net", "registrar_server_port": 5060., "registrar_server_transport": "TCP",
+				"stun_enable": false, "stun_server": "stun.example.net", "registration_period": 300.,
+			}},
+			{"proxies", map[string]any{"outbound-proxies": []string{"sips:zoe@[2001:db8::1]:5071;lr?x=y"}}, nil,
+				map[string]any{"outbound_proxy": "2001:db8::1", "outbound_proxy_port": 5071., "registrar_server_transport": "TLS"}},
+			{"a proxy without a port", map[string]any{"outbound-proxies": []string{"sip:[2001:db8::1];transport=pigeon"}}, nil,
+				map[string]any{"outbound_proxy": "2001:db8::1", "outbound_proxy_port": nil, "registrar_server_transport": "DNS"}},
+			{"codecs alone", map[string]any{"enabled_codecs": []string{"opus"}}, nil, map[string]any{"registrar_server": "p.example.net"}},
+		} {
+			h.says(tt.document)
+			h.fetch()
+			file, ok := h.told()
+			if ok != (tt.clients != nil || tt.network != nil) {
+				t.Errorf("%s: a voice stack is told: %v", tt.name, ok)
+				continue
+			}
+			var clients []string
+			for _, c := range file.SIPClient {
+				clients = append(clients, fmt.Sprint(c["register_uri"], " ", c["auth_user_name"], " ", c["auth_password"]))
+			}
+			if diff := cmp.Diff(tt.clients, clients); diff != "" {
+				t.Errorf("%s:\n%s", tt.name, diff)
+			}
+			for name, want := range tt.network {
+				if got := file.SIPNetwork[0][name]; got != want {
+					t.Errorf("%s: %s is %v, want %v", tt.name, name, got, want)
+				}
+			}
 		}
 	})
 }

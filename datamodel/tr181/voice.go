@@ -57,60 +57,80 @@ const (
 // ours begins values and names that are not TR-104's.
 const ours = "X_GATEHOUSE_"
 
-type voiceService struct {
-	alias   datamodel.Alias
-	schemes []string
-	VoiceMedia
+// A voiceRow is a row of any of the tables of telephony, of which it fills the
+// part that is that table's: each row type of its own would cost flash.
+type voiceRow struct {
+	alias          datamodel.Alias
+	status, origin string
+	ref            datamodel.Ref // of a client its network, of a profile its codec
+	enable         bool          // of a profile
+	schemes        []string      // of the service
+	codec          string
+	client         VoiceClient
+	network        VoiceNetwork
+	media          VoiceMedia
+}
+
+type voiceParam = datamodel.Param[voiceRow]
+
+// voiceTable binds one of the tables. rows is only called while the provider offers
+// telephony; table is what its rows are kept under, when they can be written.
+func (m *Model) voiceTable(path, table string, params []voiceParam, rows func(context.Context, *VoiceSettings) iter.Seq2[datamodel.Key, voiceRow]) datamodel.Object {
+	src := datamodel.Source[voiceRow]{
+		Topics: []datamodel.Topic{ProviderChanged},
+		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[voiceRow], error] {
+			return func(yield func(datamodel.Row[voiceRow], error) bool) {
+				s := m.a.Voice.VoiceSettings()
+				if s == nil {
+					return
+				}
+				for key, r := range rows(ctx, s) {
+					if !yield(datamodel.Row[voiceRow]{Key: key, Value: r}, nil) {
+						return
+					}
+				}
+			}
+		},
+	}
+	if table != "" {
+		src.Stage = m.stageOverrides(table, params)
+	}
+	return datamodel.Define(path, params, src)
+}
+
+// oneVoiceRow are the rows of a table with one.
+func oneVoiceRow(key datamodel.Key, row func(context.Context, *VoiceSettings) voiceRow) func(context.Context, *VoiceSettings) iter.Seq2[datamodel.Key, voiceRow] {
+	return func(ctx context.Context, s *VoiceSettings) iter.Seq2[datamodel.Key, voiceRow] {
+		return func(yield func(datamodel.Key, voiceRow) bool) { yield(key, row(ctx, s)) }
+	}
 }
 
 var voiceSwitch = datamodel.Enum{"", "Enabled", "Disabled"}
 
-var voiceServiceParams = []datamodel.Param[voiceService]{
-	{Name: "Alias", At: func(v *voiceService) any { return &v.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
-	{Name: "Capabilities.SIP.Client.URISchemes", At: func(v *voiceService) any { return &v.schemes }},
-	{Name: ours + "Media.EchoCancellation", At: func(v *voiceService) any { return &v.EchoCancellation }, Access: datamodel.ReadWrite, Check: voiceSwitch},
-	{Name: ours + "Media.Video", At: func(v *voiceService) any { return &v.Video }, Access: datamodel.ReadWrite, Check: voiceSwitch},
-	{Name: ours + "Media.RealTimeText", At: func(v *voiceService) any { return &v.RealTimeText }, Access: datamodel.ReadWrite, Check: voiceSwitch},
-	{Name: ours + "Media.AdaptiveRate", At: func(v *voiceService) any { return &v.AdaptiveRate }, Access: datamodel.ReadWrite, Check: voiceSwitch},
-	{Name: ours + "Media.ICE", At: func(v *voiceService) any { return &v.ICE }, Access: datamodel.ReadWrite, Check: voiceSwitch},
-	{Name: ours + "Media.Bandwidth", At: func(v *voiceService) any { return &v.Bandwidth }, Access: datamodel.ReadWrite},
-	{Name: ours + "Media.Upload", At: func(v *voiceService) any { return &v.Upload }, Access: datamodel.ReadWrite},
-	{Name: ours + "Media.Download", At: func(v *voiceService) any { return &v.Download }, Access: datamodel.ReadWrite},
-	{Name: ours + "Media.FramesPerSecond", At: func(v *voiceService) any { return &v.FramesPerSecond }, Access: datamodel.ReadWrite},
-	{Name: ours + "Media.Resolution", At: func(v *voiceService) any { return &v.Resolution }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
+var voiceServiceParams = []voiceParam{
+	{Name: "Alias", At: func(v *voiceRow) any { return &v.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
+	{Name: "Capabilities.SIP.Client.URISchemes", At: func(v *voiceRow) any { return &v.schemes }},
+	{Name: ours + "Media.EchoCancellation", At: func(v *voiceRow) any { return &v.media.EchoCancellation }, Access: datamodel.ReadWrite, Check: voiceSwitch},
+	{Name: ours + "Media.Video", At: func(v *voiceRow) any { return &v.media.Video }, Access: datamodel.ReadWrite, Check: voiceSwitch},
+	{Name: ours + "Media.RealTimeText", At: func(v *voiceRow) any { return &v.media.RealTimeText }, Access: datamodel.ReadWrite, Check: voiceSwitch},
+	{Name: ours + "Media.AdaptiveRate", At: func(v *voiceRow) any { return &v.media.AdaptiveRate }, Access: datamodel.ReadWrite, Check: voiceSwitch},
+	{Name: ours + "Media.ICE", At: func(v *voiceRow) any { return &v.media.ICE }, Access: datamodel.ReadWrite, Check: voiceSwitch},
+	{Name: ours + "Media.Bandwidth", At: func(v *voiceRow) any { return &v.media.Bandwidth }, Access: datamodel.ReadWrite},
+	{Name: ours + "Media.Upload", At: func(v *voiceRow) any { return &v.media.Upload }, Access: datamodel.ReadWrite},
+	{Name: ours + "Media.Download", At: func(v *voiceRow) any { return &v.media.Download }, Access: datamodel.ReadWrite},
+	{Name: ours + "Media.FramesPerSecond", At: func(v *voiceRow) any { return &v.media.FramesPerSecond }, Access: datamodel.ReadWrite},
+	{Name: ours + "Media.Resolution", At: func(v *voiceRow) any { return &v.media.Resolution }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
 }
-
-// voiceTopics are hints of other values: from the provider, and none is needed
-// of what was written here.
-var voiceTopics = []datamodel.Topic{ProviderChanged}
 
 func (m *Model) voiceService() datamodel.Object {
 	m.voice = keep(m, "voice", overrideParams, override{})
-	return datamodel.Define(voiceServicePath, voiceServiceParams, datamodel.Source[voiceService]{
-		Topics: voiceTopics,
-		Rows: voiceRows(m, func(ctx context.Context, s *VoiceSettings, yield func(datamodel.Row[voiceService]) bool) {
-			yield(datamodel.Row[voiceService]{Key: voiceServiceKey, Value: m.voiceMedia(ctx, s)})
-		}),
-		Stage: stageOverrides(m, "service", voiceServiceParams),
-	})
+	return m.voiceTable(voiceServicePath, "service", voiceServiceParams, oneVoiceRow(voiceServiceKey, m.voiceMedia))
 }
 
-func (m *Model) voiceMedia(ctx context.Context, s *VoiceSettings) voiceService {
-	v := voiceService{VoiceMedia: s.Media, schemes: []string{"sip", "sips"}}
-	overlay(ctx, m, voiceServiceParams, &v, "service", voiceServiceKey)
+func (m *Model) voiceMedia(ctx context.Context, s *VoiceSettings) voiceRow {
+	v := voiceRow{media: s.Media, schemes: []string{"sip", "sips"}}
+	m.overlay(ctx, voiceServiceParams, &v, "service", voiceServiceKey)
 	return v
-}
-
-// voiceRows makes Source.Rows of a function that is only called while the
-// provider offers telephony.
-func voiceRows[T any](m *Model, each func(context.Context, *VoiceSettings, func(datamodel.Row[T]) bool)) func(context.Context, []datamodel.Key) iter.Seq2[datamodel.Row[T], error] {
-	return func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[T], error] {
-		return func(yield func(datamodel.Row[T], error) bool) {
-			if s := m.a.Voice.VoiceSettings(); s != nil {
-				each(ctx, s, func(r datamodel.Row[T]) bool { return yield(r, nil) })
-			}
-		}
-	}
 }
 
 // An override is what was written to one parameter. Its keys are the table, the
@@ -122,7 +142,7 @@ var overrideParams = []datamodel.Param[override]{
 }
 
 // overlay puts what was written over what the provider says.
-func overlay[T any](ctx context.Context, m *Model, params []datamodel.Param[T], row *T, at ...datamodel.Key) {
+func (m *Model) overlay(ctx context.Context, params []voiceParam, row *voiceRow, at ...datamodel.Key) {
 	written := m.overrides(ctx, at)
 	if written == nil {
 		return
@@ -146,8 +166,8 @@ func (m *Model) overrides(ctx context.Context, at []datamodel.Key) (written map[
 
 // stageOverrides makes Source.Stage of a table: what was assigned, be it what
 // the provider says as well, counts from now on.
-func stageOverrides[T any](m *Model, table string, params []datamodel.Param[T]) func(context.Context, *datamodel.Tx, []datamodel.Key, datamodel.Change[T]) error {
-	return func(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[T]) error {
+func (m *Model) stageOverrides(table string, params []voiceParam) func(context.Context, *datamodel.Tx, []datamodel.Key, datamodel.Change[voiceRow]) error {
+	return func(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[voiceRow]) error {
 		for i := range params {
 			p := &params[i]
 			if p.Access != datamodel.ReadWrite || p.Name == "Alias" || !c.Set(p.Name) {
@@ -173,21 +193,22 @@ func (m *Model) VoiceSections(ctx context.Context) []platform.VoiceSection {
 	}
 	n, media := m.voiceNetwork(ctx, s), m.voiceMedia(ctx, s)
 	all := []platform.VoiceSection{
-		section("sip_network", "network", sipNetworkParams, &n),
-		section("media", "media", voiceServiceParams, &media),
+		voiceSection("sip_network", "network", sipNetworkParams, &n),
+		voiceSection("media", "media", voiceServiceParams, &media),
 	}
 	for i, c := range s.Clients {
 		r := m.client(ctx, s, c)
-		one := section("sip_client", numbered("client", i), sipClientParams, &r)
+		one := voiceSection("sip_client", numbered("client", i), sipClientParams, &r)
 		one.Options = append(one.Options, platform.VoiceOption{Name: "network", Value: all[0].Name})
 		all = append(all, one)
 	}
-	for i, name := range codecs(s) {
-		p := m.profile(ctx, name)
-		one := section("codec", numbered("codec", i), codecProfileParams, &p)
+	i := 0
+	for name, r := range m.codecs(ctx, s) {
+		one := voiceSection("codec", numbered("codec", i), codecProfileParams, &r)
 		one.Options = append(one.Options, platform.VoiceOption{Name: "codec", Value: strings.TrimPrefix(name, ours)},
-			platform.VoiceOption{Name: "format", Value: format(name)})
+			platform.VoiceOption{Name: "format", Value: codecFormat(name)})
 		all = append(all, one)
+		i++
 	}
 	for i, c := range s.Credentials {
 		all = append(all, platform.VoiceSection{Type: "sip_credential", Name: "gatehouse_" + numbered("credential", i), Options: []platform.VoiceOption{
@@ -199,8 +220,8 @@ func (m *Model) VoiceSections(ctx context.Context) []platform.VoiceSection {
 
 func numbered(name string, i int) string { return name + "_" + strconv.Itoa(i+1) }
 
-// section makes a section of what can be written of a row.
-func section[T any](typ, name string, params []datamodel.Param[T], row *T) platform.VoiceSection {
+// voiceSection makes a section of what can be written of a row.
+func voiceSection(typ, name string, params []voiceParam, row *voiceRow) platform.VoiceSection {
 	s := platform.VoiceSection{Type: typ, Name: "gatehouse_" + name}
 	for i := range params {
 		if params[i].Access == datamodel.ReadWrite {

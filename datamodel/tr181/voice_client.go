@@ -4,6 +4,7 @@ package tr181
 
 import (
 	"context"
+	"iter"
 
 	"gatehouse/datamodel"
 )
@@ -20,45 +21,36 @@ type VoiceClient struct {
 	Videomail    string // SIP URI
 }
 
-type sipClient struct {
-	alias          datamodel.Alias
-	status, origin string
-	network        datamodel.Ref
-	VoiceClient
-}
-
-var sipClientParams = []datamodel.Param[sipClient]{
-	{Name: "Enable", At: func(c *sipClient) any { return &c.Enable }, Access: datamodel.ReadWrite},
-	{Name: "Status", At: func(c *sipClient) any { return &c.status }, Check: datamodel.Enum{"Disabled", "Error_Misconfigured", handedOver}},
-	{Name: "Alias", At: func(c *sipClient) any { return &c.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
-	{Name: "Origin", At: func(c *sipClient) any { return &c.origin }, Check: datamodel.Enum{"AutoConfigured"}},
-	{Name: "AuthUserName", At: func(c *sipClient) any { return &c.AuthUserName }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 128}},
-	{Name: "AuthPassword", At: func(c *sipClient) any { return &c.AuthPassword }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 128}, Hidden: true},
-	{Name: "Network", At: func(c *sipClient) any { return &c.network }, Refs: []string{sipNetworkPath}},
-	{Name: "RegisterURI", At: func(c *sipClient) any { return &c.RegisterURI }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 389}},
-	{Name: ours + "DisplayName", At: func(c *sipClient) any { return &c.DisplayName }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 256}},
-	{Name: ours + "MWI", At: func(c *sipClient) any { return &c.MWI }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 389}},
-	{Name: ours + "Videomail", At: func(c *sipClient) any { return &c.Videomail }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 389}},
+var sipClientParams = []voiceParam{
+	{Name: "Enable", At: func(r *voiceRow) any { return &r.client.Enable }, Access: datamodel.ReadWrite},
+	{Name: "Status", At: func(r *voiceRow) any { return &r.status }, Check: datamodel.Enum{"Disabled", "Error_Misconfigured", handedOver}},
+	{Name: "Alias", At: func(r *voiceRow) any { return &r.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
+	{Name: "Origin", At: func(r *voiceRow) any { return &r.origin }, Check: datamodel.Enum{"AutoConfigured"}},
+	{Name: "AuthUserName", At: func(r *voiceRow) any { return &r.client.AuthUserName }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 128}},
+	{Name: "AuthPassword", At: func(r *voiceRow) any { return &r.client.AuthPassword }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 128}, Hidden: true},
+	{Name: "Network", At: func(r *voiceRow) any { return &r.ref }, Refs: []string{sipNetworkPath}},
+	{Name: "RegisterURI", At: func(r *voiceRow) any { return &r.client.RegisterURI }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 389}},
+	{Name: ours + "DisplayName", At: func(r *voiceRow) any { return &r.client.DisplayName }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 256}},
+	{Name: ours + "MWI", At: func(r *voiceRow) any { return &r.client.MWI }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 389}},
+	{Name: ours + "Videomail", At: func(r *voiceRow) any { return &r.client.Videomail }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 389}},
 }
 
 func (m *Model) sipClient() datamodel.Object {
-	return datamodel.Define(voiceServicePath+"SIP.Client.{i}.", sipClientParams, datamodel.Source[sipClient]{
-		Topics: voiceTopics,
-		Rows: voiceRows(m, func(ctx context.Context, s *VoiceSettings, yield func(datamodel.Row[sipClient]) bool) {
+	return m.voiceTable(voiceServicePath+"SIP.Client.{i}.", "client", sipClientParams, func(ctx context.Context, s *VoiceSettings) iter.Seq2[datamodel.Key, voiceRow] {
+		return func(yield func(datamodel.Key, voiceRow) bool) {
 			for _, c := range s.Clients {
-				if !yield(datamodel.Row[sipClient]{Key: c.Key, Value: m.client(ctx, s, c)}) {
+				if !yield(c.Key, m.client(ctx, s, c)) {
 					return
 				}
 			}
-		}),
-		Stage: stageOverrides(m, "client", sipClientParams),
+		}
 	})
 }
 
 // client is an account as it counts.
-func (m *Model) client(ctx context.Context, s *VoiceSettings, c VoiceClient) sipClient {
-	r := sipClient{VoiceClient: c, origin: "AutoConfigured", network: datamodel.Ref{Table: sipNetworkPath, At: []datamodel.Key{voiceServiceKey, sipNetworkKey}}}
-	overlay(ctx, m, sipClientParams, &r, "client", c.Key)
-	r.status = s.status(r.Enable, "Error_Misconfigured")
+func (m *Model) client(ctx context.Context, s *VoiceSettings, c VoiceClient) voiceRow {
+	r := voiceRow{client: c, origin: "AutoConfigured", ref: datamodel.Ref{Table: sipNetworkPath, At: []datamodel.Key{voiceServiceKey, sipNetworkKey}}}
+	m.overlay(ctx, sipClientParams, &r, "client", c.Key)
+	r.status = s.status(r.client.Enable, "Error_Misconfigured")
 	return r
 }

@@ -6,6 +6,7 @@ package tr181
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strings"
 
@@ -42,9 +43,9 @@ func spelling(name string) string {
 	}, name)
 }
 
-// codecs names the provider's codecs as TR-104 does, best first. G.711 is two;
+// saidCodecs names the provider's codecs as TR-104 does, best first. G.711 is two;
 // one that TR-104 does not know, of video above all, is an X_GATEHOUSE_ one.
-func codecs(s *VoiceSettings) []string {
+func saidCodecs(s *VoiceSettings) []string {
 	var all []string
 	add := func(name string) {
 		if !slices.Contains(all, name) {
@@ -69,8 +70,8 @@ func codecs(s *VoiceSettings) []string {
 	return all
 }
 
-// format is what a voice stack calls a codec.
-func format(name string) string {
+// codecFormat is what a voice stack calls a codec.
+func codecFormat(name string) string {
 	for _, c := range codecNames {
 		if c.name == name {
 			return c.format
@@ -81,58 +82,35 @@ func format(name string) string {
 
 const voiceCodecPath = voiceServicePath + "Capabilities.Codec.{i}."
 
-type voiceCodec struct {
-	alias datamodel.Alias
-	codec string
-}
-
-var voiceCodecParams = []datamodel.Param[voiceCodec]{
-	{Name: "Alias", At: func(c *voiceCodec) any { return &c.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
-	{Name: "Codec", At: func(c *voiceCodec) any { return &c.codec }},
+var voiceCodecParams = []voiceParam{
+	{Name: "Alias", At: func(r *voiceRow) any { return &r.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
+	{Name: "Codec", At: func(r *voiceRow) any { return &r.codec }},
 }
 
 func (m *Model) voiceCodec() datamodel.Object {
-	return datamodel.Define(voiceCodecPath, voiceCodecParams, datamodel.Source[voiceCodec]{
-		Topics: voiceTopics,
-		Rows: voiceRows(m, func(_ context.Context, s *VoiceSettings, yield func(datamodel.Row[voiceCodec]) bool) {
-			for _, name := range codecs(s) {
-				if !yield(datamodel.Row[voiceCodec]{Key: name, Value: voiceCodec{codec: name}}) {
-					return
-				}
-			}
-		}),
-	})
+	return m.voiceTable(voiceCodecPath, "", voiceCodecParams, m.codecs)
 }
 
-type codecProfile struct {
-	enable bool
-	alias  datamodel.Alias
-	codec  datamodel.Ref
-}
-
-var codecProfileParams = []datamodel.Param[codecProfile]{
-	{Name: "Enable", At: func(c *codecProfile) any { return &c.enable }, Access: datamodel.ReadWrite},
-	{Name: "Alias", At: func(c *codecProfile) any { return &c.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
-	{Name: "Codec", At: func(c *codecProfile) any { return &c.codec }, Refs: []string{voiceCodecPath}},
+var codecProfileParams = []voiceParam{
+	{Name: "Enable", At: func(r *voiceRow) any { return &r.enable }, Access: datamodel.ReadWrite},
+	{Name: "Alias", At: func(r *voiceRow) any { return &r.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
+	{Name: "Codec", At: func(r *voiceRow) any { return &r.ref }, Refs: []string{voiceCodecPath}},
 }
 
 func (m *Model) codecProfile() datamodel.Object {
-	return datamodel.Define(voiceServicePath+"CodecProfile.{i}.", codecProfileParams, datamodel.Source[codecProfile]{
-		Topics: voiceTopics,
-		Rows: voiceRows(m, func(ctx context.Context, s *VoiceSettings, yield func(datamodel.Row[codecProfile]) bool) {
-			for _, name := range codecs(s) {
-				if !yield(datamodel.Row[codecProfile]{Key: name, Value: m.profile(ctx, name)}) {
-					return
-				}
-			}
-		}),
-		Stage: stageOverrides(m, "codec", codecProfileParams),
-	})
+	return m.voiceTable(voiceServicePath+"CodecProfile.{i}.", "codec", codecProfileParams, m.codecs)
 }
 
-// profile is a codec as it counts: what the provider names is allowed.
-func (m *Model) profile(ctx context.Context, name string) codecProfile {
-	p := codecProfile{enable: true, codec: datamodel.Ref{Table: voiceCodecPath, At: []datamodel.Key{voiceServiceKey, name}}}
-	overlay(ctx, m, codecProfileParams, &p, "codec", name)
-	return p
+// codecs are the codecs as they count, both what they are and their profiles:
+// what the provider names is allowed.
+func (m *Model) codecs(ctx context.Context, s *VoiceSettings) iter.Seq2[datamodel.Key, voiceRow] {
+	return func(yield func(datamodel.Key, voiceRow) bool) {
+		for _, name := range saidCodecs(s) {
+			r := voiceRow{codec: name, enable: true, ref: datamodel.Ref{Table: voiceCodecPath, At: []datamodel.Key{voiceServiceKey, name}}}
+			m.overlay(ctx, codecProfileParams, &r, "codec", name)
+			if !yield(name, r) {
+				return
+			}
+		}
+	}
 }

@@ -28,12 +28,6 @@ type VoiceNetwork struct {
 	SendLocation                         bool     // with each registration
 }
 
-type sipNetwork struct {
-	alias  datamodel.Alias
-	status string
-	VoiceNetwork
-}
-
 // byDNS is the transport that DNS names (RFC 3263 4.1): TR-104 has no word for
 // it.
 const byDNS = ours + "DNS"
@@ -47,43 +41,38 @@ const registrationPeriod = 3600
 
 var sipTransports = datamodel.Enum{"UDP", "TCP", "TLS", "SCTP", byDNS}
 
-var sipNetworkParams = []datamodel.Param[sipNetwork]{
-	{Name: "Enable", At: func(n *sipNetwork) any { return &n.Enable }, Access: datamodel.ReadWrite},
-	{Name: "Status", At: func(n *sipNetwork) any { return &n.status }, Check: datamodel.Enum{"Disabled", "Error_Other", handedOver}},
-	{Name: "Alias", At: func(n *sipNetwork) any { return &n.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
-	{Name: "ProxyServer", At: func(n *sipNetwork) any { return &n.ProxyServer }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 256}},
-	{Name: "ProxyServerPort", At: func(n *sipNetwork) any { return &n.ProxyServerPort }, Access: datamodel.ReadWrite, Check: datamodel.Range{Max: 65535}},
-	{Name: "ProxyServerTransport", At: func(n *sipNetwork) any { return &n.ProxyServerTransport }, Access: datamodel.ReadWrite, Check: sipTransports},
-	{Name: "RegistrarServer", At: func(n *sipNetwork) any { return &n.RegistrarServer }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 256}},
-	{Name: "RegistrarServerPort", At: func(n *sipNetwork) any { return &n.RegistrarServerPort }, Access: datamodel.ReadWrite, Check: datamodel.Range{Max: 65535}},
-	{Name: "RegistrarServerTransport", At: func(n *sipNetwork) any { return &n.RegistrarServerTransport }, Access: datamodel.ReadWrite, Check: sipTransports},
-	{Name: "UserAgentDomain", At: func(n *sipNetwork) any { return &n.UserAgentDomain }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 256}},
-	{Name: "OutboundProxy", At: func(n *sipNetwork) any { return &n.OutboundProxy }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 256}},
-	{Name: "OutboundProxyPort", At: func(n *sipNetwork) any { return &n.OutboundProxyPort }, Access: datamodel.ReadWrite, Check: datamodel.Range{Max: 65535}},
-	{Name: "STUNEnable", At: func(n *sipNetwork) any { return &n.STUNEnable }, Access: datamodel.ReadWrite},
-	{Name: "STUNServer", At: func(n *sipNetwork) any { return &n.STUNServer }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 256}},
-	{Name: "RegistrationPeriod", At: func(n *sipNetwork) any { return &n.RegistrationPeriod }, Access: datamodel.ReadWrite, Check: datamodel.AtLeast(1)},
-	{Name: "Realm", At: func(n *sipNetwork) any { return &n.Realm }, Access: datamodel.ReadWrite},
-	{Name: ours + "MoreOutboundProxies", At: func(n *sipNetwork) any { return &n.MoreOutboundProxies }, Access: datamodel.ReadWrite, Check: datamodel.List{MaxLen: 2048}},
-	{Name: ours + "ICEServers", At: func(n *sipNetwork) any { return &n.ICEServers }, Access: datamodel.ReadWrite, Check: datamodel.List{MaxLen: 2048}},
-	{Name: ours + "SendLocation", At: func(n *sipNetwork) any { return &n.SendLocation }, Access: datamodel.ReadWrite},
+var sipNetworkParams = []voiceParam{
+	{Name: "Enable", At: func(r *voiceRow) any { return &r.network.Enable }, Access: datamodel.ReadWrite},
+	{Name: "Status", At: func(r *voiceRow) any { return &r.status }, Check: datamodel.Enum{"Disabled", "Error_Other", handedOver}},
+	{Name: "Alias", At: func(r *voiceRow) any { return &r.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
+	{Name: "ProxyServer", At: func(r *voiceRow) any { return &r.network.ProxyServer }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 256}},
+	{Name: "ProxyServerPort", At: func(r *voiceRow) any { return &r.network.ProxyServerPort }, Access: datamodel.ReadWrite, Check: datamodel.Range{Max: 65535}},
+	{Name: "ProxyServerTransport", At: func(r *voiceRow) any { return &r.network.ProxyServerTransport }, Access: datamodel.ReadWrite, Check: sipTransports},
+	{Name: "RegistrarServer", At: func(r *voiceRow) any { return &r.network.RegistrarServer }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 256}},
+	{Name: "RegistrarServerPort", At: func(r *voiceRow) any { return &r.network.RegistrarServerPort }, Access: datamodel.ReadWrite, Check: datamodel.Range{Max: 65535}},
+	{Name: "RegistrarServerTransport", At: func(r *voiceRow) any { return &r.network.RegistrarServerTransport }, Access: datamodel.ReadWrite, Check: sipTransports},
+	{Name: "UserAgentDomain", At: func(r *voiceRow) any { return &r.network.UserAgentDomain }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 256}},
+	{Name: "OutboundProxy", At: func(r *voiceRow) any { return &r.network.OutboundProxy }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 256}},
+	{Name: "OutboundProxyPort", At: func(r *voiceRow) any { return &r.network.OutboundProxyPort }, Access: datamodel.ReadWrite, Check: datamodel.Range{Max: 65535}},
+	{Name: "STUNEnable", At: func(r *voiceRow) any { return &r.network.STUNEnable }, Access: datamodel.ReadWrite},
+	{Name: "STUNServer", At: func(r *voiceRow) any { return &r.network.STUNServer }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 256}},
+	{Name: "RegistrationPeriod", At: func(r *voiceRow) any { return &r.network.RegistrationPeriod }, Access: datamodel.ReadWrite, Check: datamodel.AtLeast(1)},
+	{Name: "Realm", At: func(r *voiceRow) any { return &r.network.Realm }, Access: datamodel.ReadWrite},
+	{Name: ours + "MoreOutboundProxies", At: func(r *voiceRow) any { return &r.network.MoreOutboundProxies }, Access: datamodel.ReadWrite, Check: datamodel.List{MaxLen: 2048}},
+	{Name: ours + "ICEServers", At: func(r *voiceRow) any { return &r.network.ICEServers }, Access: datamodel.ReadWrite, Check: datamodel.List{MaxLen: 2048}},
+	{Name: ours + "SendLocation", At: func(r *voiceRow) any { return &r.network.SendLocation }, Access: datamodel.ReadWrite},
 }
 
 const sipNetworkPath = voiceServicePath + "SIP.Network.{i}."
 
 func (m *Model) sipNetwork() datamodel.Object {
-	return datamodel.Define(sipNetworkPath, sipNetworkParams, datamodel.Source[sipNetwork]{
-		Topics: voiceTopics,
-		Rows: voiceRows(m, func(ctx context.Context, s *VoiceSettings, yield func(datamodel.Row[sipNetwork]) bool) {
-			yield(datamodel.Row[sipNetwork]{Key: sipNetworkKey, Value: m.voiceNetwork(ctx, s)})
-		}),
-		Stage: stageOverrides(m, "network", sipNetworkParams),
-	})
+	return m.voiceTable(sipNetworkPath, "network", sipNetworkParams, oneVoiceRow(sipNetworkKey, m.voiceNetwork))
 }
 
 // voiceNetwork is the one network as it counts.
-func (m *Model) voiceNetwork(ctx context.Context, s *VoiceSettings) sipNetwork {
-	n := sipNetwork{VoiceNetwork: s.Network}
+func (m *Model) voiceNetwork(ctx context.Context, s *VoiceSettings) voiceRow {
+	r := voiceRow{network: s.Network}
+	n := &r.network
 	for _, t := range [...]*string{&n.ProxyServerTransport, &n.RegistrarServerTransport} {
 		if *t == "" {
 			*t = byDNS
@@ -92,9 +81,9 @@ func (m *Model) voiceNetwork(ctx context.Context, s *VoiceSettings) sipNetwork {
 	if n.RegistrationPeriod == 0 {
 		n.RegistrationPeriod = registrationPeriod
 	}
-	overlay(ctx, m, sipNetworkParams, &n, "network", sipNetworkKey)
-	n.status = s.status(n.Enable, "Error_Other")
-	return n
+	m.overlay(ctx, sipNetworkParams, &r, "network", sipNetworkKey)
+	r.status = s.status(n.Enable, "Error_Other")
+	return r
 }
 
 // status is how an account or a network is doing, as far as the agent knows.
