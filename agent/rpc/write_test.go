@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"gatehouse/agent/core"
 	"gatehouse/cwmp"
@@ -59,7 +60,7 @@ func TestAllOrNothing(t *testing.T) {
 		{"journal", func(h *house, err error) { h.file("journal").refuse(err) }},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+		t.Run(tt.name, inBubble(func(t *testing.T) { // lifetimes run by the clock
 			h := build(t)
 			a := h.add(wan + "IPv4Address.")
 			h.must(set("before", di, "ProvisioningCode=old"))
@@ -83,8 +84,13 @@ func TestAllOrNothing(t *testing.T) {
 			if v, k := h.get(a+"IPAddress"), h.get(ms+"ParameterKey"); v != "198.51.100.7" || k != "after" {
 				t.Errorf("then IPAddress is %q and ParameterKey %q", v, k)
 			}
-		})
+		}))
 	}
+}
+
+// inBubble is f in virtual time.
+func inBubble(f func(t *testing.T)) func(t *testing.T) {
+	return func(t *testing.T) { synctest.Test(t, f) }
 }
 
 // TestObjects: an instance is made with its defaults, is there at once, and

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"gatehouse/datamodel"
 	"gatehouse/platform"
@@ -245,17 +246,19 @@ func TestLastUser(t *testing.T) {
 // What the platform refuses lays its blame on a parameter, and nothing is
 // half done.
 func TestConfigurationRefused(t *testing.T) {
-	h := build(t)
-	before := h.values("Device.")
-	h.router.FailConfig(&platform.ItemError{Item: 0, Err: platform.ErrUnsupported}, nil)
-	blames(t, h.trySet(clock, "LocalTimeZone=UTC0"), datamodel.ErrDenied, clock+"LocalTimeZone")
-	h.router.FailConfig(nil, errors.New("no space left on device"))
-	if err := h.trySet("Device.", "Time.LocalTimeZone=UTC0", "DNS.Relay.Enable=false", accounts[7:]+"1.Language=fr"); err == nil {
-		t.Error("it was done")
-	}
-	for name, v := range h.values("Device.") {
-		if before[name] != v && !strings.HasSuffix(name, "Time") && !strings.Contains(name, "UpTime") {
-			t.Errorf("%s was %q and is %q", name, before[name], v)
+	synctest.Test(t, func(t *testing.T) { // lifetimes run by the clock
+		h := build(t)
+		before := h.values("Device.")
+		h.router.FailConfig(&platform.ItemError{Item: 0, Err: platform.ErrUnsupported}, nil)
+		blames(t, h.trySet(clock, "LocalTimeZone=UTC0"), datamodel.ErrDenied, clock+"LocalTimeZone")
+		h.router.FailConfig(nil, errors.New("no space left on device"))
+		if err := h.trySet("Device.", "Time.LocalTimeZone=UTC0", "DNS.Relay.Enable=false", accounts[7:]+"1.Language=fr"); err == nil {
+			t.Error("it was done")
 		}
-	}
+		for name, v := range h.values("Device.") {
+			if before[name] != v && !strings.HasSuffix(name, "Time") && !strings.Contains(name, "UpTime") {
+				t.Errorf("%s was %q and is %q", name, before[name], v)
+			}
+		}
+	})
 }

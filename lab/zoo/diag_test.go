@@ -18,6 +18,7 @@ const ipd = "Device.IP.Diagnostics."
 func diagnostics() []exhibit {
 	return []exhibit{
 		{38, "diagnostics_leave_requested", everyTest},
+		{38, "ispagents_host_and_station_tables_are_filled", tables},
 		{38, "the_way_is_found_hop_by_hop", tracedRoute},
 		{39, "easycwmp_179_ping_to_a_bad_host", badHost},
 		{39, "tp_181_5_12_periodic_inform_during_a_ping", periodicDuringPing},
