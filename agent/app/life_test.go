@@ -72,7 +72,8 @@ func TestRestartWithNews(t *testing.T) {
 	})
 }
 
-// TestFactoryReset: everything is forgotten, and the ACS gets a BOOTSTRAP.
+// TestFactoryReset: everything is forgotten, and the ACS gets a BOOTSTRAP. What the
+// platform keeps beside the state goes with the platform's own part.
 func TestFactoryReset(t *testing.T) {
 	story(t, acs.Options{}, config(), func(t *testing.T, h *house) {
 		h.acs.Queue("", func(c *acs.Conversation) error {
@@ -84,6 +85,7 @@ func TestFactoryReset(t *testing.T) {
 			}
 			return errors.Join(c.ScheduleInform(3600, "dies"), c.FactoryReset())
 		})
+		h.state.Put("/state/"+app.PlatformDir, "the platform's")
 		h.start()
 		s := h.session(1)
 		if s.Err != nil {
@@ -92,6 +94,9 @@ func TestFactoryReset(t *testing.T) {
 		url, _ := s.Inform.Parameters.Get(ms + "ConnectionRequestURL")
 		if reboots, resets := h.router.Restarts(); reboots != 0 || resets != 1 {
 			t.Fatalf("%d reboots, %d resets", reboots, resets)
+		}
+		if kept := h.state.Files("/state")[app.PlatformDir]; kept != "the platform's" {
+			t.Errorf("the platform has %q", kept)
 		}
 		h.boot()
 		s = h.session(2)

@@ -3,7 +3,9 @@ package app_test
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,10 +94,32 @@ func TestConnectionRequestDuringSession(t *testing.T) {
 	})
 }
 
+// ownPorts is told where the agent listens.
+type ownPorts struct {
+	mu    sync.Mutex
+	heard []uint16
+}
+
+func (o *ownPorts) OwnPort(_ context.Context, tcp uint16) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.heard = append(o.heard, tcp)
+	return nil
+}
+
+func (o *ownPorts) all() []uint16 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Compact(slices.Clone(o.heard))
+}
+
 // TestConnectionRequestDisabled: HTTPConnectionRequestEnable=false closes the
 // port and empties the URL, and true brings both back.
+// The platform hears of it, for a port mapping must not take the port.
 func TestConnectionRequestDisabled(t *testing.T) {
 	story(t, acs.Options{}, config(), func(t *testing.T, h *house) {
+		var own ownPorts
+		h.edit = func(c *appConfig) { c.Platform.NAT.Own = &own }
 		enable := func(v string) acs.Script {
 			return func(c *acs.Conversation) error {
 				_, err := c.SetParameterValues("", acs.P(ms+"HTTPConnectionRequestEnable", "xsd:boolean", v))
@@ -124,6 +148,9 @@ func TestConnectionRequestDisabled(t *testing.T) {
 		}
 		if r := h.knock(); !r.OK() {
 			t.Errorf("%+v", r)
+		}
+		if got := own.all(); !slices.Equal(got, []uint16{7547, 0, 7547}) {
+			t.Errorf("the platform heard of the ports %v", got)
 		}
 	})
 }

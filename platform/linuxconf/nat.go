@@ -54,9 +54,11 @@ func (n *nat) put(rules ruleset) error {
 		n.last = ""
 		return err
 	}
-	if n.last = rules.String(); !rules.empty() && n.blocked() {
+	text := rules.String()
+	if text != "" && text != n.last && n.blocked() {
 		n.log.Warn("addresses are translated, but the kernel forwards nothing: set net.ipv4.ip_forward=1")
 	}
+	n.last = text
 	return nil
 }
 
