@@ -54,6 +54,9 @@ type Client struct {
 	// Timeout is the longest silence of the ACS that we bear, from an open
 	// connection on; 0 means 30 s (TR-069 3.4.2).
 	Timeout time.Duration
+	// Closes has each POST say "Connection: close" and go over a connection of
+	// its own; cookies then carry the session alone.
+	Closes bool
 	// MaxReply bounds a reply in bytes, before and after decoding; 0 means the
 	// default of Limits.Bytes.
 	MaxReply int
@@ -194,7 +197,7 @@ func (c *Client) start() error {
 	c.transport = &http.Transport{
 		DialContext: dial, TLSClientConfig: c.tlsConfig(), TLSHandshakeTimeout: c.Timeout,
 		Protocols: &protocols, DisableCompression: true, // we decode, bounded
-		MaxIdleConnsPerHost: 1, MaxResponseHeaderBytes: 64 << 10,
+		MaxIdleConnsPerHost: 1, MaxResponseHeaderBytes: 64 << 10, DisableKeepAlives: c.Closes,
 	}
 	c.target, c.home = u, originOf(u)
 	c.auth = map[origin]*digest.Client{}

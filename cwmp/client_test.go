@@ -266,6 +266,26 @@ func TestHTTPErrors(t *testing.T) {
 	}
 }
 
+// S003-25: without keep-alive every POST says so and has its own connection;
+// the session's cookie goes on.
+func TestWithoutKeepAlive(t *testing.T) {
+	a, srv := newACS(t, status(200, "Set-Cookie", "s=1"), noContent)
+	c := newClient(srv.URL)
+	c.Closes = true
+	for range 2 {
+		if _, err := exchange(t, c, testBody(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := a.seen()
+	if len(p) != 2 || p[0].header.Get("Connection") != "close" || p[1].header.Get("Connection") != "close" || p[0].remote == p[1].remote {
+		t.Errorf("%+v", p)
+	}
+	if p[1].header.Get("Cookie") != "s=1" {
+		t.Errorf("cookie %q", p[1].header.Get("Cookie"))
+	}
+}
+
 // TestConnectionCloses: an ACS that ends the connection after each answer has
 // its session all the same (TR-069 3.4.2).
 func TestConnectionCloses(t *testing.T) {

@@ -151,6 +151,10 @@ func (s *sessions) connect(ctx context.Context, acs string, log *slog.Logger) (*
 	if err != nil {
 		return nil, nil, errConfig{err}
 	}
+	silence, closes, err := a.sessionRules(u)
+	if err != nil {
+		return nil, nil, errConfig{err}
+	}
 	dialer, err := a.dialer(log)
 	if err != nil {
 		return nil, nil, errConfig{err}
@@ -169,7 +173,8 @@ func (s *sessions) connect(ctx context.Context, acs string, log *slog.Logger) (*
 		TLS:         config,
 		Clock:       a.wall.Now,
 		Compression: get(settings.HTTPCompression),
-		Timeout:     a.settings.Seconds(settings.Timeout),
+		Timeout:     silence,
+		Closes:      closes,
 		UserAgent:   "Gatehouse/" + a.cfg.Version,
 		CheckURL:    a.settings.CheckURL,
 		Log:         log,

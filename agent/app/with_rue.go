@@ -6,11 +6,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"gatehouse/agent/api"
 	"gatehouse/agent/settings"
@@ -139,37 +137,6 @@ func (r *rue) config(made string) (rueconfig.Config, error) {
 		Cache: a.state.File("provider", 1), Factory: r.factory, Apply: r.applyOf(made),
 		Rand: a.cfg.Rand, Log: a.log.With("component", "rue"),
 	}, nil
-}
-
-// parseRules reads rules as the configuration has them: "MATCH response=2
-// idle=60 keepalive=off", times in seconds; a MATCH of "*" is every request.
-func parseRules(lines []string) (rules endpoint.Rules, err error) {
-	for _, line := range lines {
-		f := strings.Fields(line)
-		if len(f) < 2 {
-			return nil, errors.New("transport rule " + strconv.Quote(line) + ": say what it is for, and what it sets")
-		}
-		rule := endpoint.Rule{Match: f[0]}
-		if rule.Match == "*" {
-			rule.Match = ""
-		}
-		for _, word := range f[1:] {
-			name, v, _ := strings.Cut(word, "=")
-			seconds, bad := strconv.ParseUint(v, 10, 16)
-			switch {
-			case name == "response" && bad == nil && seconds > 0:
-				rule.Response = time.Duration(seconds) * time.Second
-			case name == "idle" && bad == nil && seconds > 0:
-				rule.Idle = time.Duration(seconds) * time.Second
-			case name == "keepalive" && (v == "on" || v == "off"):
-				rule.KeepAlive = v
-			default:
-				return nil, errors.New("transport rule " + strconv.Quote(line) + ": " + strconv.Quote(word) + " is not response=, idle= (seconds) or keepalive=on|off")
-			}
-		}
-		rules = append(rules, rule)
-	}
-	return rules, nil
 }
 
 // trust is made for each conversation, and dropped after it.
