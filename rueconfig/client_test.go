@@ -1,6 +1,7 @@
 package rueconfig
 
 import (
+	"crypto/tls"
 	"errors"
 	"slices"
 	"strings"
@@ -17,7 +18,9 @@ import (
 	"gatehouse/lab/provider"
 )
 
-// S000-01 to S000-17: the ladder of the founding diagram, step by step.
+// S000-01, S000-02, S000-03, S000-04, S000-06, S000-07, S000-08, S000-10,
+// S000-11, S000-12, S000-13, S000-14, S000-15, S000-16, S000-17: the ladder of
+// the founding diagram, step by step.
 func TestLadder(t *testing.T) {
 	house(t, func(t *testing.T, r *rig) {
 		r.serve("192.0.2.10:443", "", "server.p.example")
@@ -45,7 +48,11 @@ func TestLadder(t *testing.T) {
 		if len(r.applied) != 1 || r.cache.saves != 1 {
 			t.Errorf("applied %d times, saved %d times", len(r.applied), r.cache.saves)
 		}
-		// S003-15..20: only what is on our list goes out.
+		// S003-15, S003-16, S003-17, S003-20: only what is on our list goes out, with
+		// our name; no Content-Type and no SOAPAction, which nobody has set.
+		if got := reqs[0].Header.Get("User-Agent"); got != "gatehouse/test" {
+			t.Errorf("User-Agent %s", got)
+		}
 		for name := range reqs[0].Header {
 			if name != "User-Agent" && name != "Accept" {
 				t.Errorf("the request has %s", name)
@@ -85,7 +92,7 @@ func TestNoFallback(t *testing.T) {
 	}
 }
 
-// S000-03: the port is that of the SRV record. A dead first server costs no
+// S001-28: another server completes the request. S000-03: the port is that of the SRV record. A dead first server costs no
 // more than two seconds.
 func TestSecondServer(t *testing.T) {
 	for name, path := range map[string]pipe.Path{"refuses": pipe.Refuse, "silent": pipe.Drop} {
@@ -110,7 +117,8 @@ func TestSecondServer(t *testing.T) {
 	}
 }
 
-// S000-08: certificates that are wrong in each way.
+// S000-08, S001-14: certificates that are wrong in each way, self-signed ones
+// among them.
 func TestCertificates(t *testing.T) {
 	for _, f := range pki.Faults() {
 		house(t, func(t *testing.T, r *rig) {
@@ -124,7 +132,27 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// Which name a server that SRV names may present is a setting.
+// S000-07, S000-09, S001-14: TLS 1.2 with a ServerKeyExchange, 1.3 without one,
+// and nothing older.
+func TestTLSVersions(t *testing.T) {
+	for version, good := range map[uint16]bool{tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+		house(t, func(t *testing.T, r *rig) {
+			config, err := r.ca.Config("", "server.p.example")
+			if err != nil {
+				t.Fatal(err)
+			}
+			config.MinVersion, config.MaxVersion = version, version
+			r.serveTLS("192.0.2.10:443", config)
+			r.network.Set("192.0.2.11", pipe.Refuse)
+			if _, err := r.fetch(); (err == nil) != good {
+				t.Errorf("%s: %v", tls.VersionName(version), err)
+			}
+		})
+	}
+}
+
+// S001-20, S001-21, S001-22: whether it is the server's or that of a proxy
+// before it, the certificate has the public name. Which name a server that SRV names may present is a setting.
 func TestServerNames(t *testing.T) {
 	for _, row := range []struct {
 		name       string
@@ -160,6 +188,7 @@ func TestNoClock(t *testing.T) {
 	})
 }
 
+// S001-29: behind a balancer the next server may not know a nonce ("stale").
 func TestAuthentication(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -210,7 +239,7 @@ func TestAuthentication(t *testing.T) {
 	}
 }
 
-// What is wrong leaves memory and disk as they were.
+// S001-02: nothing goes in the clear. What is wrong leaves memory and disk as they were.
 func TestBadAnswers(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -458,7 +487,7 @@ func TestNextPassword(t *testing.T) {
 	})
 }
 
-// S001-50, S001-68, S001-69, S001-70: the device's document, from the first
+// S001-18, S001-50, S001-51, S001-68, S001-69, S001-70: the device's document, from the first
 // address of its host; a token first and, if that fails for any reason, the
 // device's name and password.
 func TestDevice(t *testing.T) {

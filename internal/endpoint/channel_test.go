@@ -66,7 +66,8 @@ func TestPoolGoesOn(t *testing.T) {
 	}
 }
 
-// S001-37: a block ends when its time is over, not before.
+// S001-37: a block ends when its time is over, not before. S001-48: and then the
+// first of the list is the first again.
 func TestPoolUnblocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := channel(PolicyPool, 2)
@@ -81,6 +82,44 @@ func TestPoolUnblocks(t *testing.T) {
 		time.Sleep(1)
 		if _ = c.Do(t.Context(), s.call); s.seen() != "a" {
 			t.Error("not asked again")
+		}
+	})
+}
+
+// S001-17: what one channel has met with says nothing to another one.
+func TestChannelsShareNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, s := channel(PolicyPool, 2)
+		other, _ := channel(PolicyPool, 2)
+		s.answers["a"] = errRefused
+		_ = one.Do(t.Context(), s.call)
+		s.answers["a"], s.calls = nil, nil
+		if err := other.Do(t.Context(), s.call); err != nil || s.seen() != "a" || other.Health().LastError != "" {
+			t.Errorf("%v, %+v", err, other.Health())
+		}
+		if _ = one.Do(t.Context(), s.call); s.seen() != "b" {
+			t.Error("the block of the first channel is gone")
+		}
+	})
+}
+
+// S001-45, S001-57: heartbeats belong to the server that the channel stays
+// with; one that misses two begins anew there.
+func TestHeartbeatOfSelected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := channel(PolicySticky, 3)
+		s.answers["a"] = errRefused
+		_ = c.Do(t.Context(), s.call)
+		s.answers["a"] = nil
+		s.seen()
+		if selected := c.Health().Selected; selected != "b (198.51.100.49:443)" {
+			t.Fatal(selected)
+		}
+		if c.Heartbeat(false) || !c.Heartbeat(false) {
+			t.Error("two misses are not what begins anew")
+		}
+		if err := c.Do(t.Context(), s.call); err != nil || s.seen() != "b" {
+			t.Errorf("it begins elsewhere: %v", err)
 		}
 	})
 }

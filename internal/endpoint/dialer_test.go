@@ -230,6 +230,7 @@ const (
 	wantsDigest = "HTTP/1.1 407 No\r\nProxy-Authenticate: Digest realm=\"p\", nonce=\"n\", qop=\"auth\"\r\nContent-Length: 0\r\n"
 )
 
+// S001-13: a tunnel through the proxy, end to end.
 func TestProxy(t *testing.T) {
 	tests := map[string]struct {
 		answers []string

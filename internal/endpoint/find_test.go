@@ -46,7 +46,7 @@ func TestFind(t *testing.T) {
 		// them resolved at once, the lower priority first.
 		{"SRV", Search{Service: "xsi-client", Domain: "webex-app-xsp.example.com"},
 			[]string{"xsp-dc1.example.com (198.51.100.48:443)", "xsp-dc2.example.com (198.51.100.49:8443)"}, true},
-		// S001-30, S001-31: the cloud's by address, without SRV.
+		// S001-30, S001-31, S001-47: the cloud's by address, without SRV.
 		{"addresses", Search{Domain: "webex-cloud-xsp.example.com", Port: 443},
 			[]string{"webex-cloud-xsp.example.com (198.51.100.48:443)", "webex-cloud-xsp.example.com (198.51.100.49:443)"}, false},
 		// S001-46, discovery A6: who must always meet the same server.
