@@ -4,6 +4,7 @@ package tr181
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"iter"
 	"net/netip"
@@ -163,6 +164,8 @@ func (a ipv4Address) prefix() netip.Prefix {
 
 var errMask = errors.New("not a subnet mask: its ones must come first")
 
+var errNoHost = errors.New("not an address that a device can have in this subnet")
+
 func checkIPv4Address(c datamodel.Change[ipv4Address]) error {
 	if c.New == nil || c.New.mask == "" {
 		return nil
@@ -170,7 +173,32 @@ func checkIPv4Address(c datamodel.Change[ipv4Address]) error {
 	if _, ok := maskBits(c.New.mask); !ok {
 		return &datamodel.FieldError{Name: "SubnetMask", Err: errMask}
 	}
+	p := c.New.prefix()
+	if c.New.enable && p.IsValid() && setAny(c, "Enable", "IPAddress", "SubnetMask") && !isHostIn(p) &&
+		(c.Old == nil || c.Old.prefix() != p) {
+		return &datamodel.FieldError{Name: "IPAddress", Err: errNoHost}
+	}
 	return nil
+}
+
+// isHostIn says whether a device can have an address in its network: not that of
+// the network or of all in it (RFC 922, 7; networks of two and one have neither,
+// RFC 3021), nor one of RFC 1122, 3.2.1.3 that nobody has, or many.
+func isHostIn(p netip.Prefix) bool {
+	b := p.Addr().As4()
+	if b[0] == 0 || b[0] >= 224 {
+		return false
+	}
+	host, ones := hostPart(p)
+	return p.Bits() >= 31 || host != 0 && host != ones
+}
+
+// hostPart is the part of an IPv4 address that tells hosts apart, and what it is
+// when all of its bits are set.
+func hostPart(p netip.Prefix) (host, ones uint32) {
+	b := p.Addr().As4()
+	ones = uint32(1<<(32-p.Bits()) - 1)
+	return binary.BigEndian.Uint32(b[:]) & ones, ones
 }
 
 func (m *Model) stageIPv4Address(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv4Address]) error {

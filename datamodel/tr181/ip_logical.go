@@ -290,6 +290,11 @@ func (m *Model) stageConfiguredAddress(ctx context.Context, tx *datamodel.Tx, at
 		return err
 	}
 	i := slices.IndexFunc(r.row.Addrs, func(have platform.InterfaceAddr) bool { return have.Key == at[1] })
+	if a != nil && a.Enabled && (i < 0 || r.row.Addrs[i] != *a) {
+		if ip := a.Prefix.Addr(); ip.IsMulticast() || ip.IsLoopback() && !r.row.Loopback {
+			return &datamodel.FieldError{Name: "IPAddress", Err: errNoHost}
+		}
+	}
 	switch {
 	case a == nil && i >= 0:
 		r.row.Addrs = slices.Delete(r.row.Addrs, i, i+1)

@@ -63,6 +63,12 @@ func TestLogicalAddress(t *testing.T) {
 	h.start()
 	h.want(own, "IPAddress=10.7.0.1")
 
+	// What no device can have would take the LAN away.
+	for _, bad := range []string{"224.0.0.1", "255.255.255.255", "0.1.2.3", "10.7.0.0", "10.7.255.255", "240.0.0.1", "127.0.0.5"} {
+		blames(t, h.trySet(own, "IPAddress="+bad), datamodel.ErrValue, own+"IPAddress")
+	}
+	blames(t, h.trySet(own, "IPAddress=10.7.1.255", "SubnetMask=255.255.255.0"), datamodel.ErrValue, own+"IPAddress")
+
 	// A second one: off and empty at first.
 	a := h.add(lan + "IPv4Address.")
 	h.want(a, "Enable=false", "Status=Disabled", "IPAddress=", "SubnetMask=", "AddressingType=Static")

@@ -91,6 +91,9 @@ func (b *backend) name(ctx context.Context) {
 	if err := b.config.Name(ctx); err != nil && ctx.Err() == nil {
 		b.log.Info("sections of the configuration stay without a name", "err", err)
 	}
+	for _, err := range b.config.Damaged() {
+		b.log.Warn("a file of the configuration cannot be read: what it says is left out, and it is not written", "err", err)
+	}
 }
 
 // keyOf is the key of a section by the name that netifd has for it: one

@@ -122,6 +122,17 @@ func (c *Conf) Name(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// Damaged tells which packages are there and cannot be read: with file and line.
+func (c *Conf) Damaged() []error {
+	var all []error
+	for _, m := range managed {
+		if _, err := c.o.Dir.Read(m.pkg); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			all = append(all, err)
+		}
+	}
+	return all
+}
+
 func (c *Conf) name(ctx context.Context, pkg string) error {
 	change := c.o.Dir.Begin()
 	p, err := change.Package(ctx, pkg)

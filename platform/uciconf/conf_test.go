@@ -202,6 +202,9 @@ func TestDamagedPackage(t *testing.T) {
 	if len(errs) != 1 || !errors.As(errs[0], &un) || un.Err.Error()[:len(want)] != want {
 		t.Errorf("%v", errs)
 	}
+	if all := c.Damaged(); len(all) != 1 || all[0].Error()[:len(want)] != want {
+		t.Errorf("%v", all)
+	}
 	if got := row(t, c.Interfaces(), "lan"); got.Zone != "" || !got.Enabled {
 		t.Errorf("%+v", got)
 	}
