@@ -123,7 +123,10 @@ func (f *file) lock(ctx context.Context, fsys FS) error {
 		select {
 		case <-ctx.Done():
 			pause.Stop()
-			return fmt.Errorf("%s: %w", path, errors.Join(ErrLocked, ctx.Err()))
+			if err = ctx.Err(); errors.Is(err, context.DeadlineExceeded) {
+				return fmt.Errorf("%s: %w", path, ErrLocked) // that time is over is how one finds out
+			}
+			return fmt.Errorf("%s: %w: %w", path, ErrLocked, err)
 		case <-pause.C:
 		}
 	}

@@ -241,8 +241,11 @@ type edit struct {
 // change may move those behind it.
 func (e *edit) open(pkg string) (*uci.Package, error) {
 	p, err := e.batch.change.Package(e.ctx, pkg)
-	if err != nil || e.packages[pkg] == p {
-		return p, err
+	if err != nil { // locked, overridden, damaged: not for what the row says
+		return nil, unavailable(e.conf, pkg, err)
+	}
+	if e.packages[pkg] == p {
+		return p, nil
 	}
 	e.packages[pkg] = p
 	for s, name := range names(p) {
