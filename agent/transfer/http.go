@@ -161,7 +161,9 @@ func (w *web) send(ctx context.Context, at *url.URL, t *Transfer, method string,
 		}
 	}
 	dog.progress()
-	return w.transport.RoundTrip(req)
+	resp, err := w.transport.RoundTrip(req)
+	dog.progress() // the file may take its time after the headers have
+	return resp, err
 }
 
 // redirected says whether a status sends the request elsewhere: a PUT goes
