@@ -116,6 +116,7 @@ const (
 	leaseOption   = own + "lease"   // seconds
 	clientOption  = own + "client"  // the name whose address dest_ip is
 	textOption    = own + "description"
+	portOption    = own + "port" // inside, while all ports are mapped
 )
 
 func readMapping(v *view, s *uci.Section) platform.PortMapping {
@@ -147,6 +148,9 @@ func readMapping(v *view, s *uci.Section) platform.PortMapping {
 	r.RemoteHost, _ = prefixOf(s.Get("src_ip"), "")
 	r.ExternalPort, r.ExternalPortLast = ports(s.Get("src_dport"))
 	r.InternalPort, _ = ports(s.Get("dest_port"))
+	if r.ExternalPort == 0 && r.InternalPort == 0 {
+		r.InternalPort, _ = ports(s.Get(portOption))
+	}
 	return r
 }
 
@@ -220,8 +224,14 @@ func writeMapping(e *edit, p *uci.Package, s *uci.Section, old, r *platform.Port
 		}
 		e.set(s, "src_dport", portText(r.ExternalPort, r.ExternalPortLast))
 	}
-	if old.InternalPort != r.InternalPort {
-		e.set(s, "dest_port", portText(r.InternalPort, 0))
+	if old.InternalPort != r.InternalPort || (old.ExternalPort == 0) != (r.ExternalPort == 0) {
+		// All ports are led each to itself: with dest_port all would lead to one.
+		port, kept := portText(r.InternalPort, 0), ""
+		if r.ExternalPort == 0 {
+			port, kept = "", port
+		}
+		e.str(s, "dest_port", s.Get("dest_port"), port)
+		e.str(s, portOption, s.Get(portOption), kept)
 	}
 	if old.InternalClient != r.InternalClient {
 		e.writeClient(s, r.InternalClient)
@@ -236,14 +246,21 @@ func writeMapping(e *edit, p *uci.Package, s *uci.Section, old, r *platform.Port
 			e.set(s, expiresOption, strconv.FormatInt(r.Expires.Unix(), 10))
 		}
 	}
-	if old.Enabled != r.Enabled || old.Interface != r.Interface || old.AllInterfaces != r.AllInterfaces || old.InternalClient != r.InternalClient {
-		// Without a source fw4 leaves it out, and without a host inside it leads
-		// to the router itself.
-		complete := s.Get("src") != "" && s.Get("dest_ip") != ""
-		e.flag(s, "enabled", isSet(s, "enabled", true), r.Enabled && complete, true)
-		e.wish(s, r.Enabled && !complete)
-	}
+	e.switchMapping(s, old, r)
 	return nil
+}
+
+// switchMapping: without a source fw4 leaves a redirect out, without a host
+// inside it leads to the router itself, and without a port there to whatever
+// port was asked for.
+func (e *edit) switchMapping(s *uci.Section, old, r *platform.PortMapping) {
+	if old.Enabled == r.Enabled && old.Interface == r.Interface && old.AllInterfaces == r.AllInterfaces &&
+		old.InternalClient == r.InternalClient && old.InternalPort == r.InternalPort && old.ExternalPort == r.ExternalPort {
+		return
+	}
+	complete := s.Get("src") != "" && s.Get("dest_ip") != "" && (r.InternalPort != 0 || r.ExternalPort == 0)
+	e.flag(s, "enabled", isSet(s, "enabled", true), r.Enabled && complete, true)
+	e.wish(s, r.Enabled && !complete)
 }
 
 // maxRemark is what fw4 can take of a name. It makes a comment of it, with

@@ -219,6 +219,7 @@ func TestPortMappings(t *testing.T) {
 		{"RemoteHost net", func(m *mapping) { m.RemoteHost = netip.MustParsePrefix("198.51.100.0/24") }, "option src_ip '198.51.100.0/24'"},
 		{"ExternalPort", func(m *mapping) { m.ExternalPort = 8081 }, "option src_dport '8081'"},
 		{"all ports", func(m *mapping) { m.ExternalPort, m.InternalPort = 0, 0 }, ""},
+		{"all ports and one inside", func(m *mapping) { m.ExternalPort = 0 }, "option gh_port '80'"},
 		{"range", func(m *mapping) { m.ExternalPortLast = 8090 }, "option src_dport '8080-8090'"},
 		{"InternalPort", func(m *mapping) { m.InternalPort = 81 }, "option dest_port '81'"},
 		{"Protocol", func(m *mapping) { m.Protocol = "UDP" }, "list proto 'udp'"},
@@ -239,8 +240,12 @@ func TestPortMappings(t *testing.T) {
 				t.Fatalf("%s", text)
 			}
 			change(t, c, c.PortMappings(), key, f.edit)
-			if after := text1(t, c, "firewall"); !strings.Contains(after, f.want) || after == text {
+			after := text1(t, c, "firewall")
+			if !strings.Contains(after, f.want) || after == text {
 				t.Errorf("no %s in\n%s", f.want, after)
+			}
+			if !strings.Contains(after, "src_dport") && strings.Contains(after, "option dest_port") {
+				t.Errorf("all ports lead to one:\n%s", after)
 			}
 			change(t, c, c.PortMappings(), key, func(m *mapping) { *m = before })
 			// Options may have changed places; no other line has.
@@ -269,6 +274,8 @@ func TestPortMappingsRefusedAndIncomplete(t *testing.T) {
 		func(m *mapping) { m.Interface = "dmz" },
 		func(m *mapping) { m.Interface, m.AllInterfaces = "", true },
 		func(m *mapping) { m.InternalClient = "nobody" },
+		func(m *mapping) { m.Interface, m.AllInterfaces, m.InternalClient, m.ExternalPort = "wan", false, "192.168.1.7", 80 },
+		func(m *mapping) { m.InternalClient, m.InternalPort = "", 80 },
 	} {
 		change(t, c, c.PortMappings(), key, f)
 		if text := text1(t, c, "firewall"); !strings.Contains(text, "option enabled '0'") {
