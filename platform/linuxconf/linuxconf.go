@@ -18,6 +18,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"gatehouse/internal/uci"
 	"gatehouse/platform"
@@ -156,7 +158,7 @@ func (b batch) Reloads() (services []string) {
 }
 
 // events puts what is configured where the kernel has forgotten it before
-// somebody begins to watch.
+// somebody begins to watch, and follows the hosts that mappings name.
 type events struct {
 	platform.Events
 	c   *config
@@ -168,7 +170,46 @@ func (e events) Watch(ctx context.Context, report func(platform.Event)) error {
 	if err := e.c.reload(ctx, []string{firewall}); err != nil && ctx.Err() == nil {
 		e.log.Warn("not everything that is configured is in effect", "err", err)
 	}
-	return e.Events.Watch(ctx, report)
+	ctx, stop := context.WithCancel(ctx)
+	moved := make(chan struct{}, 1)
+	var following sync.WaitGroup
+	following.Go(func() { e.follow(ctx, moved) })
+	defer following.Wait()
+	defer stop()
+	return e.Events.Watch(ctx, func(ev platform.Event) {
+		switch ev.Topic {
+		case platform.NeighborChanged, platform.LeaseChanged, platform.Resync:
+			select {
+			case moved <- struct{}{}:
+			default: // it is about to look anyway
+			}
+		}
+		report(ev)
+	})
+}
+
+// crowd is how long hints are collected: neighbours come and go in crowds.
+const crowd = 2 * time.Second
+
+// follow looks after the hosts when they may have moved.
+func (e events) follow(ctx context.Context, moved <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-moved:
+		}
+		pause := time.NewTimer(crowd)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		case <-pause.C:
+		}
+		if err := e.c.nat.follow(ctx); err != nil && ctx.Err() == nil {
+			e.log.Warn("port mappings may lead to addresses that their hosts have lost", "err", err)
+		}
+	}
 }
 
 // power forgets what is configured at a factory reset.

@@ -36,6 +36,9 @@ type nat struct {
 	mu   sync.Mutex // held while rules are made and put in place
 	own  uint16     // TCP port at which the ACS asks for sessions; 0: none
 	last string     // the rules that were put in place last
+	// named are the hosts that mappings call by a name, with the addresses that
+	// they had when the rules were made; an invalid one is not known.
+	named map[string]netip.Addr
 }
 
 // apply puts the rules of the rows in place, whatever is there.
@@ -44,6 +47,31 @@ func (n *nat) apply(ctx context.Context) error {
 	defer n.mu.Unlock()
 	rules, err := n.rules(ctx)
 	if err != nil {
+		return err
+	}
+	for name, a := range n.named {
+		if !a.IsValid() {
+			n.log.Info("a port mapping leads nowhere until its host has an address", "host", name)
+		}
+	}
+	return n.put(rules)
+}
+
+// follow makes the rules anew when a host that a mapping calls by its name has
+// another address now: the old one may be somebody else's.
+func (n *nat) follow(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.named) == 0 {
+		return nil
+	}
+	return n.renew(ctx)
+}
+
+// renew puts the rules in place if they are others than those put there last.
+func (n *nat) renew(ctx context.Context) error {
+	rules, err := n.rules(ctx)
+	if err != nil || rules.String() == n.last {
 		return err
 	}
 	return n.put(rules)
@@ -80,11 +108,7 @@ func (n *nat) OwnPort(ctx context.Context, tcp uint16) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.own = tcp
-	rules, err := n.rules(ctx)
-	if err != nil || rules.String() == n.last {
-		return err
-	}
-	return n.put(rules)
+	return n.renew(ctx)
 }
 
 // rules reads the tables.
@@ -107,6 +131,7 @@ func (n *nat) rules(ctx context.Context) (ruleset, error) {
 	if err != nil {
 		return ruleset{}, err
 	}
+	n.named = hosts
 	return makeRules(out, in, hosts, n.own), nil
 }
 
@@ -128,11 +153,6 @@ func (n *nat) hosts(ctx context.Context, in []platform.Entry[platform.PortMappin
 		}
 		if a, ok := wanted[hostKey(h.Hostname)]; ok && !a.IsValid() && h.Addr.Is4() {
 			wanted[hostKey(h.Hostname)] = h.Addr
-		}
-	}
-	for name, a := range wanted {
-		if !a.IsValid() {
-			n.log.Info("a port mapping leads nowhere until its host has an address, and services are reloaded", "host", name)
 		}
 	}
 	return wanted, nil

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"gatehouse/platform"
 	"gatehouse/platform/platformtest"
@@ -178,6 +181,65 @@ func TestFactoryReset(t *testing.T) {
 	if err := b.p.Events.Watch(t.Context(), nil); err != nil || !b.kernel.rules.empty() {
 		t.Errorf("back: %v, and\n%s", err, b.kernel.rules)
 	}
+}
+
+// street reports what a test wants, until the end.
+type street chan platform.Event
+
+func (s street) Watch(ctx context.Context, report func(platform.Event)) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case e := <-s:
+			report(e)
+		}
+	}
+}
+
+// TestHostMoves: the address that a host had may be somebody else's next, so a
+// mapping to its name goes with it, and leads nowhere meanwhile.
+func TestHostMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hints, kernel := make(street), &memory{}
+		neighbors := &home{{Hostname: "camera", Addr: netip.MustParseAddr("192.168.1.51")}}
+		p := platform.Platform{Events: hints, Neighbors: neighbors}
+		attach(&p, Options{Dir: filepath.Join(t.TempDir(), "config")}.quiet(), kernel)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		reported := 0
+		go func() { ended <- p.Events.Watch(ctx, func(platform.Event) { reported++ }) }()
+		put(t, &p, p.NAT.Mappings, "map1", with(func(m *platform.PortMapping) { m.InternalClient = "camera" }))
+		reload(t, &p, []string{"firewall"})
+		leads := func(when, to string) {
+			t.Helper()
+			if text := kernel.rules.String(); to == "" && text != "" || !strings.Contains(text, to) {
+				t.Errorf("%s: not to %q:\n%s", when, to, text)
+			}
+		}
+		leads("at first", "dnat to 192.168.1.51:443")
+		hint := func(topic platform.Topic) {
+			for range 3 { // a crowd
+				hints <- platform.Event{Topic: topic}
+			}
+			time.Sleep(crowd)
+			synctest.Wait()
+		}
+		before := kernel.puts
+		if hint(platform.NeighborChanged); kernel.puts != before {
+			t.Error("nobody has moved, and the rules are made anew")
+		}
+		*neighbors = home{{Hostname: "phone", Addr: netip.MustParseAddr("192.168.1.51")}}
+		hint(platform.NeighborChanged)
+		leads("it is gone", "")
+		*neighbors = append(*neighbors, platform.Neighbor{Hostname: "camera", Addr: netip.MustParseAddr("192.168.1.52")})
+		hint(platform.LeaseChanged)
+		leads("it is back", "dnat to 192.168.1.52:443")
+		stop()
+		if err := <-ended; !errors.Is(err, context.Canceled) || reported != 9 {
+			t.Errorf("%d hints were passed on (%v)", reported, err)
+		}
+	})
 }
 
 // TestOwnPort: whatever comes first, the port or the mapping, the ACS can ask for
