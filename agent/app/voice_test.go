@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -310,14 +311,34 @@ func TestVoiceWatch(t *testing.T) {
 
 // stack is a voice stack that the platform configures; it fails with err.
 type stack struct {
-	puts int
+	mu   sync.Mutex
 	last []platform.VoiceSection
 	err  error
 }
 
 func (s *stack) Put(_ context.Context, sections []platform.VoiceSection) (bool, error) {
-	s.puts, s.last = s.puts+1, sections
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = sections
 	return s.err == nil, s.err
+}
+
+func (s *stack) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+// clients is how many accounts it was told of.
+func (s *stack) clients() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.last {
+		if one.Type == "sip_client" {
+			n++
+		}
+	}
+	return n
 }
 
 // The platform's own voice stack is told instead, and again when it could not
@@ -334,15 +355,15 @@ func TestVoiceStack(t *testing.T) {
 		if got := h.get(voiceClient + "Status"); got != "Error_Misconfigured" {
 			t.Errorf("status %s", got)
 		}
-		s.err = nil
+		s.fail(nil)
 		time.Sleep(11 * time.Minute)
-		if got := h.get(voiceClient + "Status"); got != "X_GATEHOUSE_Configured" || len(s.last) == 0 {
-			t.Errorf("status %s, %v", got, s.last)
+		if got := h.get(voiceClient + "Status"); got != "X_GATEHOUSE_Configured" || s.clients() != 1 {
+			t.Errorf("status %s, %d accounts", got, s.clients())
 		}
 		if _, ok := h.told(); ok {
 			t.Error("there is a file, too")
 		}
-		s.err = platform.ErrNoVoice
+		s.fail(platform.ErrNoVoice)
 		h.says(phone(map[string]any{"display-name": "Zoe"}))
 		h.fetch()
 		if file, ok := h.told(); !ok || file.SIPClient[0]["display_name"] != "Zoe" {
