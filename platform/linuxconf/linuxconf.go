@@ -206,6 +206,10 @@ func (e events) follow(ctx context.Context, moved <-chan struct{}) {
 			return
 		case <-pause.C:
 		}
+		select {
+		case <-moved: // the rest of the crowd
+		default:
+		}
 		if err := e.c.nat.follow(ctx); err != nil && ctx.Err() == nil {
 			e.log.Warn("port mappings may lead to addresses that their hosts have lost", "err", err)
 		}

@@ -209,6 +209,7 @@ func TestHostMoves(t *testing.T) {
 		ended := make(chan error)
 		reported := 0
 		go func() { ended <- p.Events.Watch(ctx, func(platform.Event) { reported++ }) }()
+		synctest.Wait() // it has put back what there was: nothing
 		put(t, &p, p.NAT.Mappings, "map1", with(func(m *platform.PortMapping) { m.InternalClient = "camera" }))
 		reload(t, &p, []string{"firewall"})
 		leads := func(when, to string) {
