@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -312,9 +311,9 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 	}
 	a.after.undo = a.tree.Undo
 	// Safe mode leaves objects out, but not what a crash left half done in them.
-	undo := maps.Clone(a.model.Undo())
+	undo := a.model.Undo()
 	if a.safe {
-		undo = maps.Clone(tr181.New(a.cfg.Platform, ours).Undo())
+		undo = tr181.New(a.cfg.Platform, ours).Undo()
 	}
 	undo[settings.UndoName] = a.settings.Recover
 	a.tree.Recover(ctx, undo)

@@ -89,7 +89,7 @@ func (s *Settings) lastGood() (values map[string]string, ok bool) {
 		if err != nil || len(f) != 2 {
 			continue
 		}
-		if i, known := s.index[f[0]]; known {
+		if i, known := index()[f[0]]; known {
 			if v, err := table[i].canonical(f[1]); err == nil {
 				values[f[0]] = v
 			}

@@ -65,10 +65,9 @@ type Options struct {
 // Settings are the resolved settings. Its methods may be called from any
 // goroutine.
 type Settings struct {
-	o     Options
-	log   *slog.Logger
-	index map[string]int // by name, into table
-	view  atomic.Pointer[view]
+	o    Options
+	log  *slog.Logger
+	view atomic.Pointer[view]
 
 	change atomic.Pointer[func([]string)]
 
@@ -93,12 +92,9 @@ type view [len(table)]struct {
 // field nobody is there to correct them. So is a state that cannot be read: each
 // write tries again, and is refused until then.
 func Open(o Options) (*Settings, error) {
-	s := &Settings{o: o, log: o.Log, index: make(map[string]int, len(table)), warned: map[string]bool{}}
+	s := &Settings{o: o, log: o.Log, warned: map[string]bool{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
-	}
-	for i := range table {
-		s.index[table[i].name] = i
 	}
 	if s.unread = s.loadState(); s.unread != nil {
 		s.log.Error("what was written before cannot be read, starting without it", "err", s.unread)
@@ -120,7 +116,7 @@ func Open(o Options) (*Settings, error) {
 
 // Get returns the value of a setting; "" for a name that is not in the table.
 func (s *Settings) Get(name string) string {
-	if i, ok := s.index[name]; ok {
+	if i, ok := index()[name]; ok {
 		return s.view.Load()[i].value
 	}
 	return ""
@@ -128,7 +124,7 @@ func (s *Settings) Get(name string) string {
 
 // Origin tells which layer the value of a setting comes from.
 func (s *Settings) Origin(name string) Layer {
-	if i, ok := s.index[name]; ok {
+	if i, ok := index()[name]; ok {
 		return s.view.Load()[i].layer
 	}
 	return BuiltIn
@@ -136,7 +132,7 @@ func (s *Settings) Origin(name string) Layer {
 
 // Known says whether a setting of that name exists.
 func (s *Settings) Known(name string) bool {
-	_, ok := s.index[name]
+	_, ok := index()[name]
 	return ok
 }
 
@@ -198,7 +194,7 @@ func (s *Settings) SetLayer(layer Layer, values map[string]string) (changed []st
 	good := make(map[string]string, len(values))
 	var errs []error
 	for name, v := range values {
-		i, ok := s.index[name]
+		i, ok := index()[name]
 		if !ok || table[i].local || layer == DHCP && !fromDHCP(name) {
 			errs = append(errs, fmt.Errorf("%s: %s must not set it", name, layer))
 			continue
@@ -247,7 +243,7 @@ func (s *Settings) resolve() (changed []string) {
 	before := s.view.Load()
 	v := new(view)
 	// The policy comes first: which URLs count depends on it.
-	allow := s.index[AllowHTTP]
+	allow := index()[AllowHTTP]
 	v[allow].value, v[allow].layer = s.resolveOne(&table[allow], true)
 	http := v[allow].value == "true"
 	for i := range table {
@@ -257,8 +253,8 @@ func (s *Settings) resolve() (changed []string) {
 		}
 	}
 	s.view.Store(v)
-	url := v[s.index[URL]].value
-	if plain, _ := plainHTTP(url); plain && (before == nil || before[s.index[URL]].value != url) {
+	url := v[index()[URL]].value
+	if plain, _ := plainHTTP(url); plain && (before == nil || before[index()[URL]].value != url) {
 		s.log.Warn("the ACS is reached by plain http: whoever is on the way reads and changes everything", "url", url)
 	}
 	return changed

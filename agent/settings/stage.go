@@ -35,7 +35,7 @@ func (s *Settings) Stage(tx *datamodel.Tx, name, value string) error {
 
 // writable checks a value that is to be written.
 func (s *Settings) writable(name, value string) (string, error) {
-	i, ok := s.index[name]
+	i, ok := index()[name]
 	if !ok {
 		return "", fmt.Errorf("%s: %w", name, datamodel.ErrNoName)
 	}
@@ -78,7 +78,7 @@ func (p *participant) Plan() (lines []datamodel.Line) {
 		if s.o.State != nil {
 			l.Where = s.o.State.Path()
 		}
-		if table[s.index[name]].secret {
+		if table[index()[name]].secret {
 			l.Old, l.New = datamodel.Mask(l.Old), datamodel.Mask(l.New)
 		}
 		lines = append(lines, l)

@@ -86,7 +86,7 @@ func (s *Settings) loadRecord(r []string) {
 		s.state.other = append(s.state.other, r)
 		return
 	}
-	i, ok := s.index[r[1]]
+	i, ok := index()[r[1]]
 	if !ok {
 		s.state.other = append(s.state.other, r)
 		return
@@ -205,7 +205,7 @@ func (s *Settings) Put(values map[string]string) error {
 // 3.2.2). When it cannot be kept, it holds for this run and the error says so.
 func (s *Settings) Generate() error {
 	s.mu.Lock()
-	if s.view.Load()[s.index[ConnectionRequestPath]].value != "" {
+	if s.view.Load()[index()[ConnectionRequestPath]].value != "" {
 		s.mu.Unlock()
 		return nil
 	}

@@ -4,6 +4,8 @@ package settings
 // them, limits. Limits and defaults of TR-181 parameters are those of Device:2
 // (ManagementServer, DeviceInfo); the others are ours.
 
+import "sync"
+
 // Names of settings. One that is a TR-181 parameter has its name without
 // "Device."; one of our own is named as in the configuration file,
 // "section.option".
@@ -280,3 +282,13 @@ func Table() []Info {
 	}
 	return infos
 }
+
+// index finds a setting in table by its name. It is made once, when it is first
+// asked for: each agent of a process reads the same.
+var index = sync.OnceValue(func() map[string]int {
+	at := make(map[string]int, len(table))
+	for i := range table {
+		at[table[i].name] = i
+	}
+	return at
+})

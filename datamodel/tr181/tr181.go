@@ -226,7 +226,7 @@ func New(p platform.Platform, a Agent) *Model {
 func (m *Model) Objects() []datamodel.Object { return m.objects }
 
 // Undo is what Tree.Recover needs: how to undo, after a crash, what each of
-// our participants wrote in the journal.
+// our participants wrote in the journal. It is the caller's, who may add others.
 func (m *Model) Undo() map[string]func(context.Context, []byte) error { return m.undo }
 
 // keptNames are the tables that the agent keeps. What a crash left half done in
