@@ -39,7 +39,9 @@ func (h *house) request(object string, settings ...acs.Parameter) *acs.Session {
 }
 
 func str(name, value string) acs.Parameter { return acs.P(name, "xsd:string", value) }
-func num(name string, n int) acs.Parameter { return acs.P(name, "xsd:unsignedInt", strconv.Itoa(n)) }
+func num(name string, n int64) acs.Parameter {
+	return acs.P(name, "xsd:unsignedInt", strconv.FormatInt(n, 10))
+}
 
 // results reads an object in a session of its own.
 func (h *house) results(object string) func(name string) string {
