@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"gatehouse/agent/control"
 )
@@ -9,7 +10,7 @@ import (
 // rue shows the provider's configuration, or has it fetched, forgotten or read
 // anew.
 func rue(ctx context.Context, c *invocation) error {
-	if len(c.args) != 1 {
+	if len(c.args) != 1 || !slices.Contains([]string{"fetch", "show", "reset", "reload"}, c.args[0]) {
 		return usageError("fetch, show, reset or reload?")
 	}
 	if c.args[0] == "show" {

@@ -5,6 +5,7 @@ package app_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"log"
 	"net"
 	"net/http"
@@ -34,9 +35,17 @@ type providerHouse struct {
 	provider *provider.Server
 	dns      *dns.Server
 	dir      string
+	ca       *pki.CA
+	client   func(*tls.Config) // what the server wants of clients' certificates
 }
 
 func providerStory(t *testing.T, more string, f func(t *testing.T, h *providerHouse)) {
+	t.Helper()
+	strictStory(t, more, nil, f)
+}
+
+// strictStory is one of a server that demands a certificate of its clients.
+func strictStory(t *testing.T, more string, demand func(*providerHouse, *tls.Config), f func(t *testing.T, h *providerHouse)) {
 	t.Helper()
 	conf := `config acs 'acs'
 	option allow_http '1'
@@ -63,6 +72,10 @@ config rue 'rue'
 		write(t, filepath.Join(h.dir, "ca.pem"), string(ca.PEM()))
 		write(t, filepath.Join(h.dir, "resolv.conf"), "nameserver 198.51.100.53\n")
 		write(t, h.conf, conf+"\toption ca '"+filepath.Join(h.dir, "ca.pem")+"'\n")
+		h.ca = ca
+		if demand != nil {
+			h.client = func(c *tls.Config) { demand(h, c) }
+		}
 		stop := h.serve(ca)
 		defer func() {
 			if h.stop != nil {
@@ -96,6 +109,9 @@ func (h *providerHouse) serve(ca *pki.CA) (stop func()) {
 		h.t.Fatal(err)
 	}
 	config.NextProtos = []string{"http/1.1"}
+	if h.client != nil {
+		h.client(config)
+	}
 	l, err := h.net.Listen("tcp", providerIP+":443")
 	if err != nil {
 		h.t.Fatal(err)
@@ -194,6 +210,89 @@ func TestProviderXMPP(t *testing.T) {
 		}
 		if got := h.value("Device.XMPP.Connection.1.Domain"); got != "xmpp.example.net" {
 			t.Errorf("domain %q", got)
+		}
+	})
+}
+
+// S001-15, S001-16, S001-36: the provider wants a client certificate of its own
+// authority. One that replaces the file is taken with the next conversation, and
+// one that ends soon is warned of.
+func TestProviderClientCertificate(t *testing.T) {
+	const file = "client.pem"
+	var seen []string
+	demand := func(h *providerHouse, c *tls.Config) {
+		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, h.ca.Pool()
+		c.VerifyPeerCertificate = func(_ [][]byte, chains [][]*x509.Certificate) error {
+			seen = append(seen, chains[0][0].Subject.CommonName)
+			return nil
+		}
+		h.certify(filepath.Join(h.dir, file), "first")
+		text, err := os.ReadFile(h.conf)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		write(h.t, h.conf, string(text)+"\toption cert '"+filepath.Join(h.dir, file)+"'\n")
+	}
+	strictStory(t, "", demand, func(t *testing.T, h *providerHouse) {
+		h.start()
+		h.session(1)
+		h.certify(filepath.Join(h.dir, file), "second")
+		if _, err := h.agent.API().ProviderCall(t.Context(), root, "fetch"); err != nil {
+			t.Fatal(err)
+		}
+		if len(seen) < 2 || seen[0] != "first" || seen[len(seen)-1] != "second" {
+			t.Errorf("the server saw %q", seen)
+		}
+		if !strings.Contains(h.log.String(), "the client certificate ends soon") {
+			t.Error("a certificate of a day is not warned of")
+		}
+	})
+}
+
+// certify writes a certificate and its key into one file.
+func (h *providerHouse) certify(path, name string) {
+	h.t.Helper()
+	pair, err := h.ca.Issue(pki.Leaf{CommonName: name, Client: true, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	cert, key, err := pki.Files(pair)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	write(h.t, path, string(cert)+string(key))
+}
+
+// S001-39, S001-40, S003-40: one question tells version, device, and how each
+// channel is doing, what is passed over, and what does not work meanwhile; no
+// answer of the agent holds a secret of the document.
+func TestProviderHealth(t *testing.T) {
+	providerStory(t, "", func(t *testing.T, h *providerHouse) {
+		h.says(map[string]any{"cwmp": map[string]any{"acs-url": acsURL, "password": "s3cret-of-ours"},
+			"credentials": []any{map[string]any{"realm": "p.example.net", "username": "zoe", "password": "s3cret-of-sip"}}})
+		h.start()
+		h.session(1)
+		time.Sleep(time.Second)
+		st := h.status()
+		if len(st.Channels) != 2 || st.Channels[0].Name != "cwmp" || st.Channels[1].Name != "rue" || !st.Channels[0].Up || !st.Channels[1].Up ||
+			st.Version == "" || st.Device["SerialNumber"] == "" {
+			t.Fatalf("%+v", st)
+		}
+		h.provider.Break(provider.Fault{Name: "status", Arg: "503", All: true})
+		if _, err := h.agent.API().ProviderCall(t.Context(), root, "fetch"); err == nil {
+			t.Error("503 is no error")
+		}
+		rue := h.status().Channels[1]
+		if rue.Up || rue.LastOK.IsZero() || !strings.Contains(rue.LastError, "503") || rue.Without == "" || len(rue.Servers) != 1 || rue.Servers[0].BlockedUntil.IsZero() {
+			t.Errorf("%+v", rue)
+		}
+		for v, err := range h.agent.API().Get(t.Context(), root, []string{"Device."}) {
+			if err == nil && strings.Contains(v.Value, "s3cret") {
+				t.Errorf("%s = %s", v.Name, v.Value)
+			}
+		}
+		if strings.Contains(h.log.String(), "s3cret") {
+			t.Error("the log has a secret")
 		}
 	})
 }
