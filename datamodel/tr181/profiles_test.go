@@ -94,7 +94,9 @@ func declare(writable map[string]bool, o datamodel.Object) {
 		writable[p.Path] = p.Writable
 		for object := p.Path; strings.Contains(object, "."); {
 			object = object[:strings.LastIndexByte(object, '.')]
-			writable[object+"."] = writable[object+"."]
+			if _, there := writable[object+"."]; !there {
+				writable[object+"."] = false
+			}
 		}
 	}
 }

@@ -274,7 +274,9 @@ func TestPortMappingsRefusedAndIncomplete(t *testing.T) {
 		func(m *mapping) { m.Interface = "dmz" },
 		func(m *mapping) { m.Interface, m.AllInterfaces = "", true },
 		func(m *mapping) { m.InternalClient = "nobody" },
-		func(m *mapping) { m.Interface, m.AllInterfaces, m.InternalClient, m.ExternalPort = "wan", false, "192.168.1.7", 80 },
+		func(m *mapping) {
+			m.Interface, m.AllInterfaces, m.InternalClient, m.ExternalPort = "wan", false, "192.168.1.7", 80
+		},
 		func(m *mapping) { m.InternalClient, m.InternalPort = "", 80 },
 	} {
 		change(t, c, c.PortMappings(), key, f)
