@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"gatehouse/internal/digest"
@@ -32,7 +34,7 @@ type web struct {
 	agent     string
 	check     func(url string) error
 	auth      *digest.Client // for home alone: nobody else gets a password
-	home      string
+	home      url.URL
 }
 
 func newWeb(t *Transfer, dial func(ctx context.Context, network, addr string) (net.Conn, error), tlsConfig *tls.Config, c *Runner) *web {
@@ -103,7 +105,7 @@ func (w *web) do(ctx context.Context, t *Transfer, method string, body *io.Secti
 	if err != nil {
 		return nil, failed(Failed, "%q is no URL", t.URL)
 	}
-	w.home = at.Scheme + "://" + at.Host
+	w.home = *at
 	redirects, challenges := 0, 0
 	for {
 		resp, err := w.send(ctx, at, t, method, body, dog)
@@ -133,7 +135,15 @@ func (w *web) do(ctx context.Context, t *Transfer, method string, body *io.Secti
 	}
 }
 
-func (w *web) knows(at *url.URL) bool { return at.Scheme+"://"+at.Host == w.home }
+// knows says whether a place may ask for our password: home alone, and home
+// over TLS, where many a server sends those who come without.
+func (w *web) knows(at *url.URL) bool {
+	if at.Scheme == w.home.Scheme && at.Host == w.home.Host {
+		return true
+	}
+	return w.home.Scheme == "http" && at.Scheme == "https" && strings.EqualFold(at.Hostname(), w.home.Hostname()) &&
+		slices.Contains([]string{"", "80"}, w.home.Port()) && slices.Contains([]string{"", "443"}, at.Port())
+}
 
 // send makes one request.
 func (w *web) send(ctx context.Context, at *url.URL, t *Transfer, method string, body *io.SectionReader, dog *watchdog) (*http.Response, error) {
