@@ -111,23 +111,20 @@ func copyLog(ctx context.Context, files platform.LogFiles, name string, w io.Wri
 		}
 	}
 	// Masking can make a line longer, but never twice as long.
-	lines := bufio.NewReaderSize(io.LimitReader(f, limit/2), 8<<10)
-	for cut { // half a line may be half a secret, and not look like one
-		switch _, err := lines.ReadSlice('\n'); err {
-		case nil:
-			cut = false
-		case bufio.ErrBufferFull:
-		case io.EOF:
-			return nil
-		default:
-			return err
+	lines := bufio.NewReaderSize(io.LimitReader(f, limit/2), maxLine)
+	for { // half a line may be half a secret, and not look like one
+		line, err := lines.ReadSlice('\n')
+		long := err == bufio.ErrBufferFull
+		if !cut {
+			line = maskSecrets(line)
+			if long {
+				line = append(line[:len(line):len(line)], "…\n"...)
+			}
+			if _, err := w.Write(line); err != nil {
+				return err
+			}
 		}
-	}
-	for {
-		line, err := lines.ReadSlice('\n') // one that is too long comes in pieces
-		if _, err := w.Write(maskSecrets(line)); err != nil {
-			return err
-		}
+		cut = long
 		switch err {
 		case nil, bufio.ErrBufferFull:
 		case io.EOF:
@@ -137,6 +134,10 @@ func copyLog(ctx context.Context, files platform.LogFiles, name string, w io.Wri
 		}
 	}
 }
+
+// maxLine is how much of a line of a log is sent: what comes behind may belong
+// to a secret whose name stands before.
+const maxLine = 64 << 10
 
 // secretWords are what a secret stands behind in a log.
 var secretWords = []string{"password", "passwd", "passphrase", "psk", "secret", "private_key", "privatekey"}
