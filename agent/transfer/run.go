@@ -106,7 +106,12 @@ func (r *Runner) one(ctx context.Context, id uint32) error {
 		log.Warn("that the transfer has begun cannot be kept on disk", "err", err)
 	}
 	log.Info("transfer begins", "url", withoutSecrets(t.URL), "try", t.Begun)
-	err = r.carryOut(ctx, &t)
+	if err != nil && t.Kind == Config && t.Method != Upload {
+		// One that brings the device down would be tried again after each start.
+		err = failed(Internal, "that the transfer has begun cannot be kept on disk: %w", err)
+	} else {
+		err = r.carryOut(ctx, &t)
+	}
 	if err == errApplied { // the window may close now, the restart comes all the same
 		err = r.restarting(ctx)
 	}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,6 +72,63 @@ func TestStoppedOnceItWasDone(t *testing.T) {
 			t.Errorf("the next start finds %+v", got)
 		}
 	})
+}
+
+// full is a disk that takes no more.
+type full struct{ Backing }
+
+func (full) Save([]byte) error { return errors.New("read-only file system") }
+
+// A configuration that ends the device is tried again at each start where
+// nothing can be kept: there, none is put in place.
+func TestConfigurationOnAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := storetest.New()
+		q := opened(t, fsys, "boot", "1")
+		must(q.Add(config))
+		q.file = full{q.file}
+		ctx, stop := context.WithCancel(t.Context())
+		r := runner(t, q, answer("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"))
+		r.ConfigFile = configured{func() { t.Error("it was put in place") }}
+		var told Transfer
+		r.Ended = func(x Transfer) { told = x; stop() }
+		must(r.Run(ctx))
+		if told.Failure != Internal {
+			t.Errorf("told %v: %s", told.Failure, told.Text)
+		}
+	})
+}
+
+// A file server that sends those who come without TLS to itself, with TLS, may
+// ask for the password there; nobody else may.
+func TestWhoMayAskForThePassword(t *testing.T) {
+	for _, x := range []struct {
+		home, at string
+		want     bool
+	}{
+		{"http://files.example/f", "http://files.example/g", true},
+		{"http://files.example/f", "https://files.example/f", true},
+		{"http://files.example:80/f", "https://FILES.example:443/f", true},
+		{"https://files.example/f", "https://files.example/g", true},
+		{"https://files.example:8443/f", "https://files.example:8443/g", true},
+		{"http://files.example/f", "https://other.example/f", false},
+		{"http://files.example/f", "https://files.example:8443/f", false},
+		{"http://files.example:8080/f", "https://files.example/f", false},
+		{"http://files.example/f", "http://files.example:8080/f", false},
+		{"https://files.example/f", "http://files.example/f", false},
+	} {
+		home, at := address(x.home), address(x.at)
+		w := &web{home: *home}
+		if got := w.knows(at); got != x.want {
+			t.Errorf("from %s, %s: %t", x.home, x.at, got)
+		}
+	}
+}
+
+func address(text string) *url.URL {
+	u, err := url.Parse(text)
+	must(err)
+	return u
 }
 
 // A file server that sends a byte a minute does not hold up the queue for ever.
@@ -176,6 +235,15 @@ func TestEndOfLog(t *testing.T) {
 		}
 		if strings.Contains(b.String(), "ter2") {
 			t.Fatalf("limit %d: %s", limit, b.String())
+		}
+	}
+	// Nor does a line that is too long come in pieces.
+	for before := maxLine - 30; before < maxLine+30; before++ {
+		var b bytes.Buffer
+		line := strings.Repeat("x", before) + " password=hunter2hunter2\nnext\n"
+		must(copyLog(t.Context(), logFile{bytes.NewReader([]byte(line))}, "syslog", &b, maxText))
+		if text := b.String(); strings.Contains(text, "ter2") || !strings.HasSuffix(text, "\nnext\n") {
+			t.Fatalf("%d bytes before the secret: … %s", before, text[before-10:])
 		}
 	}
 	var all bytes.Buffer
