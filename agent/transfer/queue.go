@@ -43,11 +43,17 @@ func Open(file Backing, boot, version string, wall func() (time.Time, bool), ran
 	}
 	q.parse(text)
 	now, changed := time.Now(), false
-	wallNow, _ := wall()
+	wallNow, set := wall()
 	for _, t := range slices.Clone(q.all) {
 		// The clock may have been wrong then or be so now: never wait longer
-		// than was asked for.
-		t.base = now.Add(-max(wallNow.Sub(t.Asked), 0))
+		// than was asked for. Where it was not set, the wait begins anew: the
+		// windows must not seem to have passed long ago.
+		t.base = now
+		if t.Asked.IsZero() {
+			changed = changed || set // save notes that it began now
+		} else {
+			t.base = now.Add(-max(wallNow.Sub(t.Asked), 0))
+		}
 		changed = q.resume(t, boot, version) || changed
 		q.plan(t, now)
 	}
@@ -100,9 +106,8 @@ func (q *Queue) Add(o Order) error {
 		return ErrFull
 	}
 	now := time.Now()
-	wall, _ := q.wall()
 	q.lastID++
-	t := &Transfer{Order: o, ID: q.lastID, State: Waiting, Asked: wall.UTC().Truncate(time.Second), base: now}
+	t := &Transfer{Order: o, ID: q.lastID, State: Waiting, Asked: q.now(), base: now}
 	q.plan(t, now)
 	q.all = append(q.all, t)
 	if err := q.save(); err != nil {
@@ -347,7 +352,18 @@ func (q *Queue) nudge() {
 	}
 }
 
-func (q *Queue) save() error { return q.file.Save(q.text()) }
+// save puts the queue on disk, and with it when each order came, as soon as the
+// clock can tell.
+func (q *Queue) save() error {
+	if now := q.now(); !now.IsZero() {
+		for _, t := range q.all {
+			if t.Asked.IsZero() {
+				t.Asked = now.Add(-time.Since(t.base)).Truncate(time.Second)
+			}
+		}
+	}
+	return q.file.Save(q.text())
+}
 
 // keep saves where nobody can be told that it failed.
 func (q *Queue) keep() {

@@ -215,6 +215,34 @@ func TestDue(t *testing.T) {
 	})
 }
 
+// An order that came before the clock was set is not years old once it is, and
+// its windows have not passed: at worst the wait begins anew.
+func TestDueWithoutAClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := storetest.New()
+		at := func(boot string, off time.Duration, known bool) *Queue {
+			return Open(file(t, fsys), boot, "1", func() (time.Time, bool) { return time.Now().Add(off).Round(0), known },
+				func(int64) int64 { return 0 }, slog.New(slog.DiscardHandler))
+		}
+		due := func(q *Queue, want time.Duration) {
+			t.Helper()
+			now := time.Now()
+			if x, at, ok := q.next(now); ok || at.Sub(now) != want {
+				t.Errorf("due in %v, %t %+v; want %v", at.Sub(now), ok, x, want)
+			}
+		}
+		const wrong = -20 * 365 * 24 * time.Hour
+		must(at("b1", wrong, false).Add(scheduled))
+		time.Sleep(10 * time.Minute)
+		set := at("b2", 0, true)
+		due(set, time.Hour)
+		time.Sleep(10 * time.Minute)
+		due(set, 50*time.Minute)
+		time.Sleep(10 * time.Minute)
+		due(at("b3", 0, true), 40*time.Minute)
+	})
+}
+
 // FuzzState reads what may lie on a disk, and what it made of that reads again
 // as the same.
 func FuzzState(f *testing.F) {

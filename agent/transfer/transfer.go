@@ -133,7 +133,7 @@ type Transfer struct {
 	Order
 	ID    uint32 // of this queue, never 0
 	State State
-	Asked time.Time // by the wall clock
+	Asked time.Time // by the wall clock; zero while it is not set
 
 	Begun  int // how often it was begun, in this window where it has windows
 	Window int // which of them is, or comes, next
