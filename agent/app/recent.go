@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/agent/api"
 	"gatehouse/agent/core"
+	"gatehouse/agent/transfer"
 )
 
 // Limits of what is remembered.
@@ -54,7 +55,7 @@ func (r *recent) sessions() []api.SessionLog {
 func (r *recent) begin(o core.Order) *record {
 	now, _ := r.now()
 	s := &api.SessionLog{
-		ID: o.ID, ACS: clip(withoutSecrets(o.URL)), Started: now, RetryCount: o.RetryCount,
+		ID: o.ID, ACS: clip(transfer.WithoutSecrets(o.URL)), Started: now, RetryCount: o.RetryCount,
 		Events: []string{}, Steps: []api.SessionStep{},
 	}
 	for _, e := range o.Events {
@@ -163,24 +164,4 @@ func clip(text string) string {
 		n--
 	}
 	return text[:n] + "…"
-}
-
-// withoutSecrets takes out of a URL what may be one: a user, and the query.
-func withoutSecrets(url string) string {
-	url, query, asked := strings.Cut(url, "?")
-	if asked && query != "" {
-		url += "?…"
-	}
-	scheme, rest, ok := strings.Cut(url, "://")
-	if !ok {
-		return url
-	}
-	host, path, slash := strings.Cut(rest, "/")
-	if i := strings.LastIndexByte(host, '@'); i >= 0 {
-		host = host[i+1:]
-	}
-	if slash {
-		host += "/" + path
-	}
-	return scheme + "://" + host
 }

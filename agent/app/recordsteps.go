@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/agent/api"
+	"gatehouse/agent/transfer"
 	"gatehouse/cwmp"
 )
 
@@ -148,11 +149,11 @@ func about(req cwmp.Request) string {
 	case cwmp.ScheduleInform:
 		return fmt.Sprintf("in %d s", q.DelaySeconds)
 	case cwmp.Download:
-		return q.FileType + " from " + withoutSecrets(q.URL)
+		return q.FileType + " from " + transfer.WithoutSecrets(q.URL)
 	case cwmp.ScheduleDownload:
-		return q.FileType + " from " + withoutSecrets(q.URL)
+		return q.FileType + " from " + transfer.WithoutSecrets(q.URL)
 	case cwmp.Upload:
-		return q.FileType + " to " + withoutSecrets(q.URL)
+		return q.FileType + " to " + transfer.WithoutSecrets(q.URL)
 	}
 	return ""
 }

@@ -272,6 +272,21 @@ func TestSecret(t *testing.T) {
 	}
 }
 
+// Nor is what may be one in a URL.
+func TestWithoutSecrets(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://files.example/a/b?token=1#x": "https://files.example/a/b?…",
+		"http://u:p@files.example:81/f":       "http://files.example:81/f",
+		"http://files.example":                "http://files.example",
+		"http://u:p@[::1/f":                   "?",
+		"":                                    "",
+	} {
+		if got := WithoutSecrets(in); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}
+
 // Secrets in a line of a log.
 func TestMask(t *testing.T) {
 	for in, want := range map[string]string{

@@ -105,7 +105,7 @@ func (r *Runner) one(ctx context.Context, id uint32) error {
 	if err != nil {
 		log.Warn("that the transfer has begun cannot be kept on disk", "err", err)
 	}
-	log.Info("transfer begins", "url", withoutSecrets(t.URL), "try", t.Begun)
+	log.Info("transfer begins", "url", WithoutSecrets(t.URL), "try", t.Begun)
 	if err != nil && t.Kind == Config && t.Method != Upload {
 		// One that brings the device down would be tried again after each start.
 		err = failed(Internal, "that the transfer has begun cannot be kept on disk: %w", err)
@@ -301,17 +301,4 @@ func (r *Runner) restarting(ctx context.Context) error {
 	case <-timer.C:
 		return failed(Internal, "the device did not restart to install the image")
 	}
-}
-
-// withoutSecrets is a URL for the log: neither user nor query.
-func withoutSecrets(s string) string {
-	u, err := url.Parse(s)
-	if err != nil {
-		return "?"
-	}
-	u.User, u.Fragment = nil, ""
-	if u.RawQuery != "" {
-		u.RawQuery = "***"
-	}
-	return u.String()
 }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 )
 
@@ -66,6 +67,20 @@ func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
 
 // LogValue hides the text from slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// WithoutSecrets is a URL for a log: without what may be a secret in it, a user
+// and a query. It is "?" for what is no URL.
+func WithoutSecrets(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "?"
+	}
+	u.User, u.Fragment, u.RawFragment = nil, "", ""
+	if u.RawQuery != "" {
+		u.RawQuery = "…"
+	}
+	return u.String()
+}
 
 // An Order is one transfer as the ACS wants it.
 type Order struct {
