@@ -57,15 +57,20 @@ func testDHCPPools(t *testing.T, w world) {
 
 func testDHCPHosts(t *testing.T, w world) {
 	pool := w.pool(t)
+	last := addr("192.168.1.190")
+	unused := func() netip.Addr { // an address is kept for one client
+		last = last.Next()
+		return last
+	}
 	runTable(t, w, tableSuite[platform.DHCPHost]{
 		table: w.DHCP.Hosts,
 		whole: func(h *platform.DHCPHost) {
-			h.Pool, h.MAC, h.Addr = pool, "00:00:5e:00:53:91", addr("192.168.1.191")
+			h.Pool, h.MAC, h.Addr = pool, "00:00:5e:00:53:91", unused()
 		},
 		edits: map[string]func(*platform.DHCPHost){
 			"Enabled": func(h *platform.DHCPHost) { h.Enabled = !h.Enabled },
 			"MAC":     func(h *platform.DHCPHost) { h.MAC = "00:00:5e:00:53:92" },
-			"Addr":    func(h *platform.DHCPHost) { h.Addr = addr("192.168.1.192") },
+			"Addr":    func(h *platform.DHCPHost) { h.Addr = unused() },
 			"Name":    func(h *platform.DHCPHost) { h.Name = "tv" },
 		},
 		texts: map[string]func(*platform.DHCPHost) any{"Name": func(h *platform.DHCPHost) any { return &h.Name }},

@@ -198,6 +198,9 @@ func writePool(e *edit, p *uci.Package, s *uci.Section, old, r *platform.DHCPPoo
 		e.afterAll(func(e *edit) error { // the interface may get its address in this batch
 			if moved {
 				e.writeRange(s, r.Interface, r.Min, r.Max)
+				if old.Mask == r.Mask && !e.maskFits(s) {
+					e.set(s, "netmask", "")
+				}
 			}
 			e.serve(s, r.Enabled, serverOn(p) && settled(s))
 			return nil
@@ -247,12 +250,14 @@ func (e *edit) writeRange(s *uci.Section, iface string, low, high netip.Addr) {
 	e.setList(s, limitsOption, []string{orNone(low), orNone(high)})
 }
 
-// settlePools gives pools that wait for the network of an interface their ranges.
+// settlePools follows an interface into another network: pools that wait for it
+// get their ranges, and masks that were right for the old one go.
 func (e *edit) settlePools(iface string) error {
-	waits := func(s *uci.Section) bool {
-		return s.Type == "dhcp" && s.Get("interface") == iface && s.Option(limitsOption) != nil
+	waits := func(s *uci.Section) bool { return s.Option(limitsOption) != nil }
+	follows := func(s *uci.Section) bool {
+		return s.Type == "dhcp" && s.Get("interface") == iface && (waits(s) || !e.maskFits(s))
 	}
-	if !slices.ContainsFunc(e.beside("dhcp").Sections, waits) {
+	if !slices.ContainsFunc(e.beside("dhcp").Sections, follows) {
 		return nil
 	}
 	p, err := e.open("dhcp")
@@ -260,13 +265,34 @@ func (e *edit) settlePools(iface string) error {
 		return err
 	}
 	for _, s := range p.Sections {
+		if !follows(s) {
+			continue
+		}
 		if waits(s) {
 			r := readPool(&e.view, s)
 			e.writeRange(s, iface, r.Min, r.Max)
 			e.serve(s, r.Enabled, serverOn(p) && settled(s))
 		}
+		if !e.maskFits(s) {
+			e.set(s, "netmask", "")
+		}
 	}
 	return nil
+}
+
+// maskFits says whether a pool's own mask, if it has one, makes a network of its
+// interface's address in which the range is the same. dnsmasq's script counts
+// start from there, and dnsmasq does not start with a range across two networks.
+func (v *view) maskFits(s *uci.Section) bool {
+	net, ok := subnet(v, s.Get("interface"))
+	mask := s.Get("netmask")
+	if !ok || mask == "" || !settled(s) {
+		return true
+	}
+	bits, ok := maskBits(mask)
+	low, high := poolRange(s, net)
+	masked := netip.PrefixFrom(net.Addr(), bits).Masked()
+	return ok && low.IsValid() && masked.Addr() == net.Masked().Addr() && masked.Contains(high)
 }
 
 // orNone keeps the place of an address that is not known yet.

@@ -82,11 +82,25 @@ func writeHost(e *edit, p *uci.Package, s *uci.Section, old, r *platform.DHCPHos
 	if r.Enabled && complete {
 		typ = "host"
 	}
+	if typ == "host" {
+		e.afterAll(func(e *edit) error { return e.onlyOf(s, r.Addr) })
+	}
 	if s.Type != typ {
 		if err := p.Retype(s, typ); err != nil {
 			return err
 		}
 		e.own(s, "")
+	}
+	return nil
+}
+
+// onlyOf refuses an address that is kept for two clients, of whatever pools:
+// dnsmasq does not start with such a configuration.
+func (e *edit) onlyOf(s *uci.Section, addr netip.Addr) error {
+	for _, other := range e.beside("dhcp").Sections {
+		if have, err := netip.ParseAddr(other.Get("ip")); err == nil && other.Type == "host" && other != s && have == addr {
+			return fmt.Errorf("address %s is kept for another client: %s", addr, e.key(e.beside("dhcp"), other))
+		}
 	}
 	return nil
 }

@@ -168,6 +168,9 @@ func writeInterface(e *edit, p *uci.Package, s *uci.Section, old, r *platform.In
 		}
 		e.afterAll(func(e *edit) error { return e.settlePools(s.Name) })
 	}
+	if r.Enabled && (!old.Enabled || old.Proto != r.Proto || !slices.Equal(old.Addrs, r.Addrs)) {
+		e.afterAll(func(e *edit) error { return e.apart(p, s) })
+	}
 	if old.Zone != r.Zone {
 		return e.setZone(s.Name, r.Zone)
 	}
@@ -224,6 +227,39 @@ func prefixes(all []netip.Prefix) []string {
 		words = append(words, p.String())
 	}
 	return words
+}
+
+// static4 are the IPv4 networks that an interface has by its configuration
+// alone. A host address makes none.
+func static4(s *uci.Section) (all []netip.Prefix) {
+	if s.Type != "interface" || s.Get("proto") != "static" || isSet(s, "disabled", false) {
+		return nil
+	}
+	for _, text := range list(s, "ipaddr") {
+		if p, ok := prefixOf(text, s.Get("netmask")); ok && p.Addr().Is4() && !p.IsSingleIP() {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// apart refuses an interface in the network of another one: the device would
+// look for the hosts of the one behind the other. Several on one link may share
+// theirs.
+func (e *edit) apart(p *uci.Package, s *uci.Section) error {
+	for _, other := range p.Sections {
+		if link := first(other, "device"); other == s || link != "" && (link == first(s, "device") || link == "@"+s.Name || first(s, "device") == "@"+other.Name) {
+			continue
+		}
+		for _, there := range static4(other) {
+			for _, here := range static4(s) {
+				if here.Overlaps(there) {
+					return fmt.Errorf("address %s is in the network of interface %q, %s", here, other.Name, there)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // subnet is the first IPv4 network of an interface.
