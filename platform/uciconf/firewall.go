@@ -116,7 +116,7 @@ const (
 	leaseOption   = own + "lease"   // seconds
 	clientOption  = own + "client"  // the name whose address dest_ip is
 	textOption    = own + "description"
-	portOption    = own + "port" // inside, while all ports are mapped
+	portOption    = own + "port" // inside, while all ports are mapped, or 0: none yet
 )
 
 func readMapping(v *view, s *uci.Section) platform.PortMapping {
@@ -148,8 +148,12 @@ func readMapping(v *view, s *uci.Section) platform.PortMapping {
 	r.RemoteHost, _ = prefixOf(s.Get("src_ip"), "")
 	r.ExternalPort, r.ExternalPortLast = ports(s.Get("src_dport"))
 	r.InternalPort, _ = ports(s.Get("dest_port"))
-	if r.ExternalPort == 0 && r.InternalPort == 0 {
-		r.InternalPort, _ = ports(s.Get(portOption))
+	switch kept := s.Option(portOption); {
+	case r.InternalPort != 0:
+	case kept != nil:
+		r.InternalPort, _ = ports(kept.Value())
+	default: // fw4 leads to the port that was asked for
+		r.InternalPort = r.ExternalPort
 	}
 	return r
 }
@@ -224,11 +228,13 @@ func writeMapping(e *edit, p *uci.Package, s *uci.Section, old, r *platform.Port
 		}
 		e.set(s, "src_dport", portText(r.ExternalPort, r.ExternalPortLast))
 	}
-	if old.InternalPort != r.InternalPort || (old.ExternalPort == 0) != (r.ExternalPort == 0) {
-		// All ports are led each to itself: with dest_port all would lead to one.
+	if old.InternalPort != r.InternalPort || old.ExternalPort != r.ExternalPort || old.ExternalPortLast != r.ExternalPortLast {
 		port, kept := portText(r.InternalPort, 0), ""
-		if r.ExternalPort == 0 {
+		switch {
+		case r.ExternalPort == 0: // all are led each to itself: with dest_port all would lead to one
 			port, kept = "", port
+		case r.InternalPort == 0:
+			kept = "0"
 		}
 		e.str(s, "dest_port", s.Get("dest_port"), port)
 		e.str(s, portOption, s.Get(portOption), kept)
