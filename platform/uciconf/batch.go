@@ -237,8 +237,16 @@ type edit struct {
 	made     map[*uci.Section]int // by which item
 }
 
+// errPending is why a package is left alone for now: the changes call sections
+// by names that tell their places, as libuci makes them up.
+var errPending = errors.New("somebody has changes of sections without a name that are not committed")
+
+// pending says whether somebody is about to commit changes of a package.
+func (c *Conf) pending(pkg string) bool { return slices.Contains(c.Pending(), pkg) }
+
 // open locks a package to be changed. All of its rows get names, because the
-// change may move those behind it.
+// change may move those behind it. That waits for changes that somebody has not
+// committed: under other names than theirs, libuci would leave them out.
 func (e *edit) open(pkg string) (*uci.Package, error) {
 	p, err := e.batch.change.Package(e.ctx, pkg)
 	if err != nil { // locked, overridden, damaged: not for what the row says
@@ -247,8 +255,12 @@ func (e *edit) open(pkg string) (*uci.Package, error) {
 	if e.packages[pkg] == p {
 		return p, nil
 	}
+	unnamed := names(p)
+	if len(unnamed) > 0 && e.conf.pending(pkg) {
+		return nil, unavailable(e.conf, pkg, errPending)
+	}
 	e.packages[pkg] = p
-	for s, name := range names(p) {
+	for s, name := range unnamed {
 		e.doubtful[s] = !e.conf.wasHanded(p, name)
 		if err := p.Rename(s, name); err != nil {
 			return nil, err
@@ -285,7 +297,14 @@ func (e *edit) isNew(s *uci.Section) bool {
 	return ok && item == e.item
 }
 
+// delete takes a section out, unless that gives the names of those behind it,
+// which somebody is changing, to others.
 func (e *edit) delete(p *uci.Package, s *uci.Section) {
+	behind := p.Sections[slices.Index(p.Sections, s)+1:]
+	if slices.ContainsFunc(behind, func(s *uci.Section) bool { return s.Anonymous }) && e.conf.pending(p.Name) {
+		e.fail(unavailable(e.conf, p.Name, errPending))
+		return
+	}
 	e.own(s, "")
 	p.Delete(s)
 }
