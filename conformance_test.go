@@ -235,7 +235,8 @@ func (p *page) model() {
 	whole := fake.NewLogical().Platform()
 	roles := reflect.ValueOf(whole)
 	for i := range roles.NumField() {
-		if roles.Field(i).IsZero() {
+		// Telephony is only told to a voice stack: its objects are the provider's.
+		if roles.Field(i).IsZero() && roles.Type().Field(i).Name != "Voice" {
 			p.t.Errorf("the router in memory has no %s: the page counts less than there is", roles.Type().Field(i).Name)
 		}
 	}

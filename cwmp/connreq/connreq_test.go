@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,7 +63,7 @@ func (p *pipes) dial() net.Conn {
 type bench struct {
 	*pipes
 	*Server
-	accepted int
+	accepted atomic.Int32
 	stop     func() error
 }
 
@@ -73,7 +74,7 @@ func serve(t *testing.T, edit func(*Server)) *bench {
 	b.Server = &Server{
 		Path:        func() string { return "/cr" },
 		Credentials: func() (string, string) { return "acs", "secret" },
-		Guard:       guard.New(guard.Config{Accept: func(string) { b.accepted++ }}),
+		Guard:       guard.New(guard.Config{Accept: func(string) { b.accepted.Add(1) }}),
 	}
 	if edit != nil {
 		edit(b.Server)
@@ -156,8 +157,8 @@ func TestConnectionRequest(t *testing.T) {
 		c := b.browser()
 		said, res := c.login(t, "/cr?a=1&b=2", "acs", "secret")
 		synctest.Wait()
-		if res.StatusCode != 200 || b.accepted != 1 {
-			t.Fatalf("status %d, %d sessions", res.StatusCode, b.accepted)
+		if res.StatusCode != 200 || b.accepted.Load() != 1 {
+			t.Fatalf("status %d, %d sessions", res.StatusCode, b.accepted.Load())
 		}
 		res = c.send(t, get("/cr?a=1&b=2", said))
 		if v := res.Header.Get("WWW-Authenticate"); res.StatusCode != 401 || !strings.Contains(v, "stale=true") {
@@ -168,8 +169,8 @@ func TestConnectionRequest(t *testing.T) {
 			t.Errorf("second request: %d", res.StatusCode)
 		}
 		synctest.Wait()
-		if b.accepted != 2 {
-			t.Errorf("%d sessions, want 2", b.accepted)
+		if b.accepted.Load() != 2 {
+			t.Errorf("%d sessions, want 2", b.accepted.Load())
 		}
 		_ = c.Close()
 	})
@@ -201,14 +202,14 @@ func TestAnswerBeforeSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait() // the server now waits for us to read
-		if b.accepted != 0 {
+		if b.accepted.Load() != 0 {
 			t.Error("the session was wanted before the answer was read")
 		}
 		if res, err := http.ReadResponse(c.r, nil); err != nil || res.StatusCode != 200 {
 			t.Fatal(res, err)
 		}
 		synctest.Wait()
-		if b.accepted != 1 {
+		if b.accepted.Load() != 1 {
 			t.Error("no session")
 		}
 		_ = c.Close()
@@ -255,7 +256,7 @@ func TestStatuses(t *testing.T) {
 				} else if res = c.send(t, get("/cr", "")); res.StatusCode != 401 {
 					t.Errorf("next request on the connection: %d", res.StatusCode)
 				}
-				if b.accepted != 0 {
+				if b.accepted.Load() != 0 {
 					t.Error("a session was wanted")
 				}
 				_ = c.Close()

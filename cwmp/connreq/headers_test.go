@@ -16,8 +16,8 @@ func TestHeaders(t *testing.T) {
 		const claims = "X-Forwarded-For: 192.0.2.9\r\nX-VP-Sender-Id: acs\r\nX-VP-Auth-Cert: acs\r\nX-Correlation-Id: 7\r\n"
 		res := c.send(t, "GET /cr HTTP/1.1\r\nHost: 192.0.2.1:7547\r\n"+claims+"\r\n")
 		synctest.Wait()
-		if res.StatusCode != 401 || b.accepted != 0 {
-			t.Errorf("claims are believed: %d, %d sessions", res.StatusCode, b.accepted)
+		if res.StatusCode != 401 || b.accepted.Load() != 0 {
+			t.Errorf("claims are believed: %d, %d sessions", res.StatusCode, b.accepted.Load())
 		}
 		_, good := c.login(t, "/cr", "acs", "secret")
 		for _, r := range []*http.Response{res, good} {
