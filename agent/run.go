@@ -68,6 +68,7 @@ func runAgent(ctx context.Context, c *invocation) error {
 		Run:         c.dirs.run,
 		ResolvConf:  filepath.Join(c.dirs.root, "etc/resolv.conf"),
 		Hosts:       filepath.Join(c.dirs.root, "etc/hosts"),
+		UBus:        filepath.Join(c.dirs.root, "var/run/ubus/ubus.sock"),
 		Built:       built(),
 		Reload:      reload,
 		Rest:        debug.FreeOSMemory,

@@ -42,6 +42,7 @@ type Config struct {
 	StateFS, RunFS          store.FS // nil: the real one
 	Spool                   string   // where the file of a transfer lies while it is on its way, in RAM; "": Run
 	ResolvConf, Hosts       string   // where the stub resolver reads; "": /etc
+	UBus                    string   // the socket of ubusd; "": where OpenWrt has it
 
 	// Dial and Listen are the network; nil: the real one, with the interface
 	// that the configuration names. Dial is given literal addresses.

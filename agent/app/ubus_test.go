@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"gatehouse/agent/app"
-	"gatehouse/internal/ubus"
 	"gatehouse/lab/acs"
 	"gatehouse/lab/ubusd"
 )
@@ -23,9 +22,10 @@ import (
 func (h *house) onUBus() (start func() (stop func()), command func(args ...string) (string, int)) {
 	const address = "10.0.0.1:1"
 	h.edit = func(c *app.Config) {
+		c.UBus = "/root/ubus.sock"
 		dial := c.Dial
 		c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if network == "unix" && addr == ubus.Socket {
+			if network == "unix" && addr == c.UBus {
 				return h.net.Dial(ctx, "tcp", address)
 			}
 			return dial(ctx, network, addr)

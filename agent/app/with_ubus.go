@@ -22,7 +22,7 @@ func (a *Agent) withUBus() {
 
 func (a *Agent) serveUBus(ctx context.Context) error {
 	cfg := ubus.Config{
-		API: a.api, Caller: a.callerNamed, Start: time.Now(), Dial: a.cfg.Dial, Log: a.log.With("component", "ubus"),
+		API: a.api, Caller: a.callerNamed, Start: time.Now(), Path: a.cfg.UBus, Dial: a.cfg.Dial, Log: a.log.With("component", "ubus"),
 		Request: func(ctx context.Context) error { return a.core.Post(ctx, core.ConnectionRequest{}) },
 	}
 	if a.cfg.Dial != nil { // a network in memory has no folders to watch
