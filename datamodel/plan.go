@@ -9,7 +9,7 @@ import (
 
 // A Line is one value that a commit would write.
 type Line struct {
-	Path     string // of the parameter that asked for it, as the caller wrote it
+	Path     string // of the parameter that asked for it, as the caller wrote it, or of its row
 	Where    string // the file, or "kernel"
 	What     string // what there: "guest.ssid", "mtu of eth0"
 	Old, New string // "" when absent; a secret reads "***"

@@ -77,7 +77,7 @@ func (s *Service) Plan(ctx context.Context, c Caller, e Edit) (Plan, error) {
 	p := Plan{Writes: []PlannedWrite{}, Reloads: []string{}}
 	for _, l := range lines {
 		w := PlannedWrite{l.Path, l.Where, l.What, l.Old, l.New, l.Service, l.Uplink}
-		if !c.reaches(Read, l.Path) {
+		if !c.has(Read, l.Path) { // of all of a row, where the line is the row's
 			w.Old = datamodel.Mask(w.Old)
 		}
 		p.Writes = append(p.Writes, w)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"gatehouse/datamodel"
 	"gatehouse/platform"
@@ -154,11 +155,21 @@ func (b *configBatch) Commit(ctx context.Context) (deferred bool, err error) {
 // Undo is what the journal keeps.
 func (b *configBatch) Undo() (name string, data []byte) { return undoConfig, b.ConfigBatch.Undo() }
 
-// Plan tells what Commit would write.
+// Plan tells what Commit would write. Which of the values of a row a parameter
+// has become only the platform knows: where there are several, they are the
+// row's.
 func (b *configBatch) Plan() (lines []datamodel.Line) {
-	for _, w := range b.Writes() {
+	writes, values := b.Writes(), map[int]int{}
+	for _, w := range writes {
+		values[w.Item]++
+	}
+	for _, w := range writes {
+		path := b.blame[w.Item]
+		if values[w.Item] > 1 && !strings.HasSuffix(path, ".") {
+			path = above(path, 1)
+		}
 		lines = append(lines, datamodel.Line{
-			Path: b.blame[w.Item], Where: w.File, What: w.Place, Old: w.Old, New: w.New, Service: w.Service, Uplink: w.Uplink,
+			Path: path, Where: w.File, What: w.Place, Old: w.Old, New: w.New, Service: w.Service, Uplink: w.Uplink,
 		})
 	}
 	return lines

@@ -310,6 +310,24 @@ func TestPortMapping(t *testing.T) {
 	}
 }
 
+// TestDryRunOfAdd: no value of a new row is laid to a parameter that has nothing
+// to do with it.
+func TestDryRunOfAdd(t *testing.T) {
+	h := newHouse(t)
+	pool := h.find("Device.DHCPv4.Server.Pool.", "Enable", "true")
+	p, err := h.api.Plan(t.Context(), root, api.Edit{Add: pool + "StaticAddress.", Set: []api.Assignment{
+		{Name: "Chaddr", Value: "00:00:5E:00:53:91"}, {Name: "Yiaddr", Value: "192.168.1.150"}, {Name: "Enable", Value: "true"},
+	}})
+	if err != nil || len(p.Writes) < 3 {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	for _, w := range p.Writes {
+		if !strings.HasPrefix(w.Name, pool+"StaticAddress.") || !strings.HasSuffix(w.Name, ".") {
+			t.Errorf("%+v", w)
+		}
+	}
+}
+
 // TestLANAddress: a dry run changes nothing; the set is what netifd has.
 func TestLANAddress(t *testing.T) {
 	h := newHouse(t)
