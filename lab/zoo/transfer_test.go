@@ -1,17 +1,16 @@
 package zoo
 
+// Downloads, and how the results of transfers are told.
+
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"gatehouse/internal/store/storetest"
 	"gatehouse/lab/acs"
 	"gatehouse/lab/files"
-	"gatehouse/platform"
 	"gatehouse/platform/fake"
 )
 
@@ -251,103 +250,6 @@ func configRestored(t *testing.T) {
 	})
 }
 
-// restarted waits for the restart of the router and starts the agent again, on
-// what the flash held at that very moment.
-func (h *house) restarted(f func()) {
-	h.t.Helper()
-	var flash *storetest.FS
-	down := make(chan struct{}, 1)
-	h.router.OnReboot(func(bool) {
-		flash = h.state.Restart(storetest.PowerCut)
-		down <- struct{}{}
-	})
-	f()
-	<-down
-	h.powerOn(flash)
-}
-
-// powerOn starts the agent as after a power cut: with that flash, and nothing
-// in memory.
-func (h *house) powerOn(flash *storetest.FS) {
-	h.t.Helper()
-	h.end()
-	h.state = flash
-	h.boot()
-}
-
-// upgraded: the answer comes first, then the download, then the restart, and
-// success is told when the new version runs.
-func upgraded(t *testing.T) {
-	story(t, plan{}, func(t *testing.T, h *house) {
-		depot := h.depot(t)
-		h.start()
-		h.good(1)
-		depot.Put("/fw", files.File{Data: fake.Image("2.0", 3<<20), Chunked: true, Pace: 100 * time.Millisecond})
-		var n int
-		h.restarted(func() {
-			n = h.talk(func(c *acs.Conversation) error {
-				_, err := c.Download(acs.Download{CommandKey: "to 2.0", FileType: firmware, URL: fileURL("/fw"), FileSize: 3 << 20, TargetFileName: "../../etc/passwd"})
-				return err
-			}).Number
-			if len(depot.Requests()) > 0 {
-				t.Error("the download was over before the session was")
-			}
-		})
-		s := h.good(n + 1)
-		h.wantEvents(s, "1 BOOT", "7 TRANSFER COMPLETE", "M Download [to 2.0]", "4 VALUE CHANGE")
-		h.wantTransfer(s, "to 2.0", 0)
-		if v, _ := s.Inform.Parameters.Get(di + "SoftwareVersion"); v != "2.0" {
-			t.Errorf("the Inform tells version %q", v)
-		}
-		// The same once more: the version does not change by it.
-		h.restarted(func() {
-			h.talk(func(c *acs.Conversation) error {
-				_, err := c.Download(acs.Download{CommandKey: "again", FileType: firmware, URL: fileURL("/fw")})
-				return err
-			})
-		})
-		s = h.good(s.Number + 2)
-		h.wantTransfer(s, "again", 0)
-		h.none(s.Number, 24*time.Hour)
-	})
-}
-
-// flashFails: an image that was found good, and then cannot be written.
-func flashFails(t *testing.T) {
-	story(t, plan{}, func(t *testing.T, h *house) {
-		depot := h.depot(t)
-		h.start()
-		h.good(1)
-		depot.Put("/fw", files.File{Data: fake.Image("2.0", 1000)})
-		h.router.FailInstall(errors.New("mtd0: I/O error"))
-		s := h.order(acs.Download{CommandKey: "k", FileType: firmware, URL: fileURL("/fw")})
-		h.wantTransfer(s, "k", 9002)
-		if !strings.Contains(s.Transfers()[0].Text, "I/O error") {
-			t.Errorf("told %q", s.Transfers()[0].Text)
-		}
-	})
-}
-
-// oldImage: the device restarts, and has the version that it had.
-func oldImage(t *testing.T) {
-	story(t, plan{}, func(t *testing.T, h *house) {
-		depot := h.depot(t)
-		h.start()
-		n := h.good(1).Number
-		depot.Put("/fw", files.File{Data: fake.Image("2.0", 1000)})
-		h.router.KeepOldImage(true)
-		h.restarted(func() {
-			n = h.talk(func(c *acs.Conversation) error {
-				_, err := c.Download(acs.Download{CommandKey: "k", FileType: firmware, URL: fileURL("/fw")})
-				return err
-			}).Number
-		})
-		s := h.good(n + 1)
-		h.wantEvents(s, "1 BOOT", "7 TRANSFER COMPLETE", "M Download [k]")
-		h.wantTransfer(s, "k", 9002)
-	})
-}
-
 // windowRetry: within its windows a download is tried again; after the last of
 // them 9020 says so.
 func windowRetry(t *testing.T) {
@@ -394,38 +296,6 @@ func windowRetry(t *testing.T) {
 	})
 }
 
-// powerCut: the power fails while the file is on its way, and after the result;
-// the order and the result are there again.
-func powerCut(t *testing.T) {
-	story(t, plan{}, func(t *testing.T, h *house) {
-		depot := h.depot(t)
-		h.start()
-		h.good(1)
-		depot.Put("/f", files.File{Data: []byte(goodConfig), Stall: -1, Times: 1})
-		n := h.talk(func(c *acs.Conversation) error {
-			_, err := c.Download(acs.Download{CommandKey: "k", FileType: configFile, URL: fileURL("/f")})
-			return err
-		}).Number
-		time.Sleep(10 * time.Second)
-		h.acs.SetChaos(acs.Chaos{Inform: acs.Trouble{Status: 503, Skip: 1}})
-		h.powerOn(h.state.Restart(storetest.PowerCut))
-		h.wantEvents(h.good(n+1), "1 BOOT")
-		h.session(n + 2) // does not get through
-		flash := h.state.Restart(storetest.PowerCut)
-		h.acs.SetChaos(acs.Chaos{})
-		h.powerOn(flash)
-		s := h.good(len(h.acs.Sessions()) + 1)
-		h.wantEvents(s, "1 BOOT", "7 TRANSFER COMPLETE", "M Download [k]")
-		h.wantTransfer(s, "k", 0)
-		h.powerOn(h.state.Restart(storetest.PowerCut))
-		h.wantEvents(h.good(s.Number+1), "1 BOOT")
-		h.none(s.Number+1, 24*time.Hour)
-		if h.router.Imports() != 1 {
-			t.Errorf("the file was put in place %d times", h.router.Imports())
-		}
-	})
-}
-
 // foreignKey: what one ACS has ordered is not told to the next.
 func foreignKey(t *testing.T) {
 	story(t, plan{}, func(t *testing.T, h *house) {
@@ -455,55 +325,6 @@ func foreignKey(t *testing.T) {
 		if v := other.Violations(); len(v) > 0 {
 			t.Errorf("the other ACS complains: %v", v)
 		}
-	})
-}
-
-// uploaded: configuration and logs are sent by PUT, without their secrets, and
-// what was sent can be given back.
-func uploaded(t *testing.T) {
-	story(t, plan{}, func(t *testing.T, h *house) {
-		depot := h.depot(t)
-		h.router.SetLogs(platform.Log{Name: "/var/log/messages"})
-		for _, path := range []string{"/up/config", "/up/logs", "/up/log"} {
-			depot.Put(path, files.File{Auth: files.Digest, Username: "depot", Password: "p"})
-		}
-		h.start()
-		h.good(1)
-		n := 1
-		for path, kind := range map[string]string{"/up/config": "1 Vendor Configuration File", "/up/logs": "2 Vendor Log File", "/up/log": "4 Vendor Log File 1"} {
-			n = h.talk(func(c *acs.Conversation) error {
-				_, err := c.Upload(acs.Upload{CommandKey: "u", FileType: kind, URL: fileURL(path), Username: "depot", Password: "p"})
-				return err
-			}).Number
-			s := h.good(n + 1)
-			h.wantEvents(s, "7 TRANSFER COMPLETE", "M Upload [u]")
-			h.wantTransfer(s, "u", 0)
-		}
-		has := func(path, text string) {
-			t.Helper()
-			if b, _ := depot.Upload(path); !strings.Contains(string(b), text) || strings.Contains(string(b), "fr1ends-0nly") {
-				t.Errorf("%s holds %q, want %q and no secret in it", path, b, text)
-			}
-		}
-		has("/up/config", "option ssid 'home'")
-		has("/up/log", "eth0: link up")
-		has("/up/logs", "eth0: link up")
-		has("/up/logs", "1 BOOT")
-		before := h.router.ConfigText()
-		b, _ := depot.Upload("/up/config")
-		depot.Put("/back", files.File{Data: b})
-		h.wantTransfer(h.order(acs.Download{CommandKey: "b", FileType: configFile, URL: fileURL("/back")}), "b", 0)
-		if h.router.ConfigText() != before {
-			t.Errorf("given back, it is\n%s", h.router.ConfigText())
-		}
-		depot.Put("/up/full", files.File{Status: 507})
-		n = h.talk(func(c *acs.Conversation) error {
-			_, err := c.Upload(acs.Upload{CommandKey: "bad", FileType: "4 Vendor Log File 9", URL: fileURL("/up/x")})
-			wantFault(t, "log 9", err, 9003)
-			_, err = c.Upload(acs.Upload{CommandKey: "full", FileType: "3 Vendor Configuration File 1", URL: fileURL("/up/full")})
-			return err
-		}).Number
-		h.wantTransfer(h.good(n+1), "full", 9011)
 	})
 }
 
