@@ -200,19 +200,7 @@ func New(p platform.Platform, a Agent) *Model {
 		add(true, m.xmpp, m.xmppConnection, m.xmppServer, m.managementServerXMPP)
 	}
 	if p.Links != nil {
-		add(true, m.interfaceStack, m.ethernetInterface, m.ethernetLink, m.vlanTermination, m.bridge, m.bridgePort, m.ipInterface)
-		for _, path := range []string{ethernetInterfacePath, ethernetLinkPath, vlanTerminationPath, bridgePortPath, ipInterfacePath} {
-			m.objects = append(m.objects, m.stats(path))
-		}
-		if a.Diagnostics != nil {
-			add(true, m.ipDiagnostics, m.downloadTest, m.uploadTest)
-			add(a.Diagnostics.CanProbe(), m.ipPing, m.traceRoute, m.routeHop)
-		}
-		add(p.IPv6 != nil, m.ip, m.neighborDiscovery, m.ndInterface)
-		add(p.Addresses != nil || m.logical(), m.ipv4Address, m.ipv6Prefix, m.ipv6Address)
-		add(p.Routes != nil, m.router, m.ipv4Forwarding, m.ipv6Forwarding)
-		add(p.Neighbors != nil, m.host, m.hostIPv4, m.hostIPv6)
-		m.lanServices(add)
+		m.linked(add)
 	}
 	add(m.hasWiFi(), m.wifiRadio, m.wifiRadioStats, m.wifiSSID, m.wifiSSIDStats, m.wifiAccessPoint, m.wifiStation)
 	add(p.Resolver != nil, m.dns, m.dnsClient, m.dnsServer)
@@ -220,6 +208,24 @@ func New(p platform.Platform, a Agent) *Model {
 	add(p.Clock != nil, m.time, m.timeClient)
 	add(p.Config != nil && p.Users != nil, m.user)
 	return m
+}
+
+// linked adds the objects of the links of the system.
+func (m *Model) linked(add func(have bool, objs ...func() datamodel.Object)) {
+	p, a := m.p, m.a
+	add(true, m.interfaceStack, m.ethernetInterface, m.ethernetLink, m.vlanTermination, m.bridge, m.bridgePort, m.ipInterface)
+	for _, path := range []string{ethernetInterfacePath, ethernetLinkPath, vlanTerminationPath, bridgePortPath, ipInterfacePath} {
+		m.objects = append(m.objects, m.stats(path))
+	}
+	if a.Diagnostics != nil {
+		add(true, m.ipDiagnostics, m.downloadTest, m.uploadTest)
+		add(a.Diagnostics.CanProbe(), m.ipPing, m.traceRoute, m.routeHop)
+	}
+	add(p.IPv6 != nil, m.ip, m.neighborDiscovery, m.ndInterface)
+	add(p.Addresses != nil || m.logical(), m.ipv4Address, m.ipv6Prefix, m.ipv6Address)
+	add(p.Routes != nil, m.router, m.ipv4Forwarding, m.ipv6Forwarding)
+	add(p.Neighbors != nil, m.host, m.hostIPv4, m.hostIPv6)
+	m.lanServices(add)
 }
 
 // Objects returns the objects that can be supported.

@@ -36,6 +36,7 @@ func testWiFi(t *testing.T, w world) {
 		{"access points", testAccessPoints},
 		{"secrets are not told", testSecrets},
 		{"all or nothing", testWiFiAtomic},
+		{"nothing changes", testWiFiUnchanged},
 		{"an access point without a network", testLoneAccessPoint},
 		{"state", testWiFiState},
 	} {
@@ -145,15 +146,20 @@ func testSecrets(t *testing.T, w world) {
 	}
 }
 
+// wifiTables is all that can be set of the WiFi.
+func wifiTables(t *testing.T, w world) []any {
+	t.Helper()
+	return []any{all(t, w.WiFi.Radios.Rows(t.Context())), all(t, w.WiFi.SSIDs.Rows(t.Context())), all(t, w.WiFi.AccessPoints.Rows(t.Context()))}
+}
+
 // testWiFiAtomic: one item that is refused takes the others along, and is the
 // one to blame; what was committed can be taken back, more than once.
 func testWiFiAtomic(t *testing.T, w world) {
 	radio, ssid := all(t, w.WiFi.Radios.Rows(t.Context()))[0], all(t, w.WiFi.SSIDs.Rows(t.Context()))[0]
-	was := []any{all(t, w.WiFi.Radios.Rows(t.Context())), all(t, w.WiFi.SSIDs.Rows(t.Context())), all(t, w.WiFi.AccessPoints.Rows(t.Context()))}
+	was := wifiTables(t, w)
 	same := func(when string) {
 		t.Helper()
-		now := []any{all(t, w.WiFi.Radios.Rows(t.Context())), all(t, w.WiFi.SSIDs.Rows(t.Context())), all(t, w.WiFi.AccessPoints.Rows(t.Context()))}
-		if !reflect.DeepEqual(was, now) {
+		if now := wifiTables(t, w); !reflect.DeepEqual(was, now) {
 			t.Errorf("%s: %+v\nwas %+v", when, now, was)
 		}
 	}
@@ -204,9 +210,13 @@ func testWiFiAtomic(t *testing.T, w world) {
 		t.Fatal(err)
 	}
 	same("rolled back")
+}
 
-	b = begin(t, w)
-	w.WiFi.Radios.Put(b, radio.Key, row(t, w.WiFi.Radios, radio.Key))
+// testWiFiUnchanged: to write what is there already reloads nothing.
+func testWiFiUnchanged(t *testing.T, w world) {
+	radio := firstKey(t, w.WiFi.Radios)
+	b := begin(t, w)
+	w.WiFi.Radios.Put(b, radio, row(t, w.WiFi.Radios, radio))
 	if err := b.Prepare(t.Context()); err != nil || len(b.Reloads()) != 0 {
 		t.Errorf("nothing changes: %v, and %q would reload", err, b.Reloads())
 	}
