@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -78,16 +79,21 @@ func runAgent(ctx context.Context, c *invocation) error {
 		cfg.Level = &level
 	}
 	if c.options.soap {
-		cfg.Dump = func(sent bool, envelope string) {
-			arrow := "<"
-			if sent {
-				arrow = ">"
-			}
-			fmt.Fprintln(c.stderr, arrow, strings.ReplaceAll(strings.TrimSpace(envelope), "\n", "\n"+arrow+" "))
-		}
+		cfg.Dump = dumpTo(c.stderr)
 	}
 	cfg.Ready = func(*app.Agent) { log.Info("gatehouse is running", "version", version, "state", c.dirs.state) }
 	return app.Run(ctx, cfg)
+}
+
+// dumpTo prints the envelopes of a session, with an arrow before each line.
+func dumpTo(w io.Writer) func(sent bool, envelope string) {
+	return func(sent bool, envelope string) {
+		arrow := "<"
+		if sent {
+			arrow = ">"
+		}
+		fmt.Fprintln(w, arrow, strings.ReplaceAll(strings.TrimSpace(envelope), "\n", "\n"+arrow+" "))
+	}
 }
 
 // readable sees that a file that somebody named is there: only a file that
