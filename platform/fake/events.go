@@ -49,6 +49,13 @@ func (b backend) Watch(ctx context.Context, report func(platform.Event)) error {
 	}
 }
 
+// Watched says whether somebody watches: what happens before that is not told.
+func (r *Router) Watched() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.watchers) > 0
+}
+
 // tell queues events for every watcher. The lock is held.
 func (r *Router) tell(events ...platform.Event) {
 	if r.muted || len(events) == 0 {
