@@ -7,7 +7,6 @@ package tr181
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"strings"
 
@@ -138,7 +137,7 @@ func (b *configBatch) Prepare(ctx context.Context) error {
 		ask()
 	}
 	if err := b.ConfigBatch.Prepare(ctx); err != nil {
-		return b.blamed(err)
+		return blamed(err, b.blame)
 	}
 	for _, s := range b.Reloads() {
 		b.tx.After(reload, s)
@@ -149,7 +148,7 @@ func (b *configBatch) Prepare(ctx context.Context) error {
 // Commit writes the configuration. It takes effect with the reload.
 func (b *configBatch) Commit(ctx context.Context) (deferred bool, err error) {
 	deferred, err = b.ConfigBatch.Commit(ctx)
-	return deferred, b.blamed(err)
+	return deferred, blamed(err, b.blame)
 }
 
 // Undo is what the journal keeps.
@@ -183,24 +182,6 @@ func (b *configBatch) Uplink() bool {
 		}
 	}
 	return false
-}
-
-// blamed turns the blame of an item into the blame of a parameter.
-func (b *configBatch) blamed(err error) error {
-	var item *platform.ItemError
-	if !errors.As(err, &item) {
-		return lacking(err)
-	}
-	reason := lacking(item.Err)
-	var un *datamodel.Unavailable
-	switch {
-	case errors.As(reason, &un):
-	case errors.Is(item.Err, platform.ErrUnsupported), errors.Is(item.Err, platform.ErrGone):
-		reason = fmt.Errorf("%w: %v", datamodel.ErrDenied, item.Err)
-	default:
-		reason = fmt.Errorf("%w: %w", datamodel.ErrValue, item.Err)
-	}
-	return &datamodel.ParamError{Path: b.blame[item.Item], Err: reason}
 }
 
 // undoConfig takes back what a crash left half done, and has the services take

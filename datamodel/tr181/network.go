@@ -76,13 +76,13 @@ func (b *networkBatch) Prepare(ctx context.Context) error {
 	for _, s := range b.steps {
 		b.blame[s.do.put(b.NetworkBatch)] = s.path
 	}
-	return b.blamed(b.NetworkBatch.Prepare(ctx))
+	return blamed(b.NetworkBatch.Prepare(ctx), b.blame)
 }
 
 // Commit makes the changes.
 func (b *networkBatch) Commit(ctx context.Context) (deferred bool, err error) {
 	deferred, err = b.NetworkBatch.Commit(ctx)
-	return deferred, b.blamed(err)
+	return deferred, blamed(err, b.blame)
 }
 
 // Undo is what the journal keeps: the opposite changes, last first.
@@ -98,8 +98,9 @@ func (b *networkBatch) Undo() (name string, data []byte) {
 	return undoNetwork, data
 }
 
-// blamed turns the blame of an item into the blame of a parameter.
-func (b *networkBatch) blamed(err error) error {
+// blamed turns the blame of an item into that of the parameter that asked for
+// it.
+func blamed(err error, blame map[int]string) error {
 	var item *platform.ItemError
 	if !errors.As(err, &item) {
 		return lacking(err)
@@ -113,7 +114,7 @@ func (b *networkBatch) blamed(err error) error {
 	default:
 		reason = fmt.Errorf("%w: %w", datamodel.ErrValue, item.Err)
 	}
-	return &datamodel.ParamError{Path: b.blame[item.Item], Err: reason}
+	return &datamodel.ParamError{Path: blame[item.Item], Err: reason}
 }
 
 // undoNetwork undoes what a crash left half done. Each change goes by itself:
