@@ -42,7 +42,7 @@ var may = map[string]string{
 	"internal/store/storetest": "internal/store",
 	"internal/trust":           "",
 	"internal/ubus":            "",
-	"internal/uci":             "",
+	"internal/uci":             "internal/store",
 
 	"nat":      "internal/endpoint internal/guard",
 	"nat/xmpp": "internal/digest internal/endpoint internal/guard internal/trust",

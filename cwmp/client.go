@@ -62,8 +62,6 @@ type Client struct {
 	MaxReply int
 	// UserAgent names us; "" sends no User-Agent.
 	UserAgent string
-	// NoClearBasic refuses to answer a Basic challenge without TLS.
-	NoClearBasic bool
 	// CheckURL says why a URL that a redirect leads to is not to be followed;
 	// nil follows all but those that leave TLS.
 	CheckURL func(url string) error
@@ -214,7 +212,7 @@ func (c *Client) credentials() *digest.Client {
 		secure, home := o.scheme == "https", o == c.home
 		a = digest.NewClient(c.Username, string(c.Password), digest.Options{
 			Preemptive: secure && home && (c.Username != "" || c.Password != ""),
-			NoBasic:    !secure && (c.NoClearBasic || !home),
+			NoBasic:    !secure && !home,
 			Latin1:     true,
 		})
 		c.auth[o] = a

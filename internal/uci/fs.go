@@ -5,13 +5,14 @@ package uci
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"gatehouse/internal/store"
 )
 
 // ErrLocked says that another process holds the lock on a file.
@@ -40,36 +41,12 @@ type FS interface {
 }
 
 // Writer is a file being written.
-type Writer interface {
-	io.Writer
-	Sync() error // its content is on disk
-	Close() error
-}
+type Writer = store.Writer
 
 // OS is the real file system.
-type OS struct{}
+type OS struct{ store.OS }
 
 var _ FS = OS{}
-
-// ReadFile implements FS.
-func (OS) ReadFile(path string, limit int) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, int64(limit)))
-}
-
-// ReadDir implements FS.
-func (OS) ReadDir(path string) ([]string, error) {
-	d, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	return d.Readdirnames(-1)
-}
 
 // Resolve implements FS.
 func (OS) Resolve(path string) (string, error) { return filepath.EvalSymlinks(path) }
@@ -130,23 +107,4 @@ func (OS) Create(path, old string) (Writer, error) {
 		return nil, err
 	}
 	return f, nil
-}
-
-// Rename implements FS.
-func (OS) Rename(oldpath, newpath string) error { return os.Rename(oldpath, newpath) }
-
-// Remove implements FS.
-func (OS) Remove(path string) error { return os.Remove(path) }
-
-// SyncDir implements FS.
-func (OS) SyncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if errors.Is(err, unix.EINVAL) {
-		err = nil // some file systems cannot sync a folder and do not need to
-	}
-	return errors.Join(err, d.Close())
 }
