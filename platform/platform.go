@@ -390,8 +390,9 @@ type Event struct {
 	Key   string
 }
 
-// Events reports changes until ctx ends, and returns early only on failure;
-// whoever runs it again must treat that as Resync. report must not block; its
+// Events reports changes until ctx ends, and returns early only on failure.
+// Whenever it begins to listen, at its start and after a loss, it reports
+// Resync: nobody has told what happened before. report must not block; its
 // calls do not overlap. Hints of neighbours may come half a minute late, the
 // others at once.
 type Events interface {

@@ -35,17 +35,14 @@ func (a *Agent) post(m core.Message) {
 	}
 }
 
-// watchPlatform passes on what the platform reports. When its report ends,
-// events may have been missed.
+// watchPlatform passes on what the platform reports.
 func (a *Agent) watchPlatform(ctx context.Context) error {
 	events := a.cfg.Platform.Events
 	if events == nil {
 		<-ctx.Done()
 		return nil
 	}
-	err := events.Watch(ctx, a.platformEvent)
-	a.platformEvent(platform.Event{Topic: platform.Resync})
-	return err
+	return events.Watch(ctx, a.platformEvent)
 }
 
 // platformEvent must not block.

@@ -82,6 +82,7 @@ func TestConnectionRequestDuringSession(t *testing.T) {
 					t.Errorf("refused: %+v", r)
 				}
 			}
+			time.Sleep(time.Millisecond) // the agent answers first, and takes note then
 			_, err := c.GetParameterValues("Device.DeviceInfo.UpTime")
 			return err
 		})

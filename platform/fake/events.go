@@ -21,7 +21,8 @@ type watcher struct {
 
 // Watch reports until ctx ends.
 func (b backend) Watch(ctx context.Context, report func(platform.Event)) error {
-	w := &watcher{wake: make(chan struct{}, 1)}
+	w := &watcher{wake: make(chan struct{}, 1), queue: []platform.Event{{Topic: platform.Resync}}}
+	w.wake <- struct{}{}
 	b.mu.Lock()
 	b.watchers[w] = true
 	b.mu.Unlock()
@@ -47,13 +48,6 @@ func (b backend) Watch(ctx context.Context, report func(platform.Event)) error {
 			return err
 		}
 	}
-}
-
-// Watched says whether somebody watches: what happens before that is not told.
-func (r *Router) Watched() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.watchers) > 0
 }
 
 // tell queues events for every watcher. The lock is held.

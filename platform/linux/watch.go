@@ -67,7 +67,6 @@ func (b *backend) watchNetlink(ctx context.Context, report func(platform.Event))
 			return unavailable(ctx, "netlink events", err)
 		}
 		b.log.Warn("netlink subscription failed, subscribing anew", "err", err)
-		report(platform.Event{Topic: platform.Resync})
 	}
 }
 
@@ -96,6 +95,7 @@ func (b *backend) listen(ctx context.Context, report func(platform.Event)) error
 	if err := e.resync(ctx); err != nil {
 		return err
 	}
+	report(platform.Event{Topic: platform.Resync}) // what happened before we listened
 	buf := make([]byte, recvSize)
 	for {
 		c.file.SetReadDeadline(e.rejoin)

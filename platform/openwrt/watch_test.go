@@ -25,7 +25,9 @@ func (b *bench) watch() (events chan platform.Event) {
 			b.Errorf("Watch ended with %v", err)
 		}
 	})
-	b.saw(events, platform.Event{Topic: platform.Resync})
+	for range 2 { // the kernel is listened to, and ubus
+		b.saw(events, platform.Event{Topic: platform.Resync})
+	}
 	return events
 }
 
