@@ -45,12 +45,15 @@ var fieldFailures = [...]string{
 	"64-bit counters on 32-bit machines",
 }
 
-// historicAttacks name the tests that replay them.
-var historicAttacks = []struct {
+// A catalogued thing has the tests that show it.
+type catalogued struct {
 	what  string
 	tests []string
 	why   string // what is not shown
-}{
+}
+
+// historicAttacks name the tests that replay them.
+var historicAttacks = []catalogued{
 	{"Mirai on port 7547 (TR-064, November 2016)", []string{"lab/zoo:TestMiraiOnTheConnectionRequestPort"}, ""},
 	{"commands in values (Mirai by SetParameterValues, FXC AE1021)", []string{"lab/zoo:TestShellInValues"}, ""},
 	{"Misfortune Cookie (CVE-2014-9222) and long heads", []string{"lab/zoo:TestMisfortuneCookie", "cwmp/connreq:TestSlowHead"}, ""},
@@ -61,4 +64,35 @@ var historicAttacks = []struct {
 	{"passwords guessed unseen (easycwmp)", []string{"lab/zoo:TestBruteForce"}, ""},
 	{"secrets read back (Eir D1000)", []string{"lab/zoo:TestSecrets"}, ""},
 	{"an ACS named by a rogue DHCP server", nil, "DHCP is not asked yet"},
+}
+
+// interoperability is the catalogue of TP-181 (CWMP Interoperability and
+// Functionality).
+var interoperability = []catalogued{
+	{"factory reset", []string{"agent/app:TestFactoryReset", "agent/app:TestFactoryResetRefused"}, ""},
+	{"time", []string{"agent/app:TestTimeServersAndUsers", "agent/app:TestClockJumpsInSession", "agent/app:TestDaylightSaving"}, ""},
+	{"firmware download", []string{"lab/zoo:TestZoo/firmware_is_told_when_it_runs"}, ""},
+	{"GetRPCMethods", []string{"agent/rpc:TestMethodsNotBuilt"}, ""},
+	{"configuration backup and restore", []string{"lab/zoo:TestZoo/uploads_without_secrets", "lab/zoo:TestZoo/a_configuration_file_is_put_in_place_and_told_once"}, ""},
+	{"a wrong backup file", []string{"lab/zoo:TestZoo/not_a_configuration"}, ""},
+	{"PPP interface change", nil, "PPP is configured by nobody yet"},
+	{"DHCP provisioning, DHCP switched off", []string{"agent/app:TestProvisionTheLAN", "agent/app:TestInEffect", "datamodel/tr181:TestDHCPPoolLife"}, ""},
+	{"SetParameterValues of booleans", []string{"lab/zoo:TestZoo/genieacs_boolean_literals"}, ""},
+	{"encrypted connection", []string{"agent/app:TestTLS", "agent/app:TestTLSRefused", "cwmp:TestCertificates"}, ""},
+	{"parameters of a vendor", []string{"agent/app:TestPeerExamples", "datamodel:TestExtends"}, ""},
+	{"IPPing, TraceRoute, download and upload by HTTP", []string{"lab/zoo:TestZoo/diagnostics_leave_requested", "lab/zoo:TestZoo/the_way_is_found_hop_by_hop"}, "not by FTP"},
+	{"UDPEcho", nil, "not there yet"},
+	{"IPPing error, TraceRoute error", []string{"lab/zoo:TestZoo/easycwmp_179_ping_to_a_bad_host", "agent/diag:TestTooManyHops"}, ""},
+	{"a periodic Inform during IPPing (5.12)", []string{"lab/zoo:TestZoo/tp_181_5_12_periodic_inform_during_a_ping"}, ""},
+	{"TotalBytesReceived and TotalBytesSent of the tests", []string{"lab/zoo:TestZoo/diagnostics_leave_requested"}, ""},
+	{"statistics of interfaces", []string{"datamodel/tr181:TestStats", "lab/zoo:TestZoo/obuspa_counters_beyond_2_53"}, ""},
+	{"stations and leases, told when they come and go", []string{"agent/app:TestStationsAreTold", "datamodel/tr181:TestLeases", "lab/zoo:TestZoo/ispagents_host_and_station_tables_are_filled"}, ""},
+	{"port mapping: one interface, all, ranges, lease, remote host, precedence, change, delete, TCP", []string{
+		"datamodel/tr181:TestPortMappingLife", "datamodel/tr181:TestPortMappingChecks", "agent/app:TestPortMappingExpires",
+		"platform/linuxconf:TestNetNSPortMapping", "platform/linuxconf:TestMappingRule",
+	}, ""},
+	{"firewall", nil, "`Device.Firewall.` is not there yet"},
+	{"WEP, WPA, WPA2, mixed, WPA3, enterprise", []string{"datamodel/tr181:TestWiFiSecurity"}, ""},
+	{"an SSID is added and removed", []string{"agent/app:TestGuestNetwork", "datamodel/tr181:TestWiFiNetworkLife"}, ""},
+	{"localized strings in values, ParameterKey and CommandKey", []string{"lab/zoo:TestZoo/tp_181_localized_strings"}, ""},
 }

@@ -28,20 +28,23 @@ func (f testFunc) String() string { return "`" + f.dir + ":" + f.name + "`" }
 type exhibit struct {
 	row  int
 	name string
+	text string // its source
 }
 
 // sources are the tests of the tree.
 type sources struct {
 	tests    []testFunc
 	exhibits []exhibit
-	absent   map[int]string // row → what is not shown, and why
-	code     string         // all that is no test, for what the agent says by itself
+	absent   map[int]string    // row → what is not shown, and why
+	code     string            // all that is no test, for what the agent says by itself
+	events   string            // the lines of it that make events
+	helpers  map[string]string // functions of the zoo that make or run exhibits, by name
 }
 
 // readSources reads every Go file of the tree that is tracked or could be.
 func readSources(t *testing.T) *sources {
 	t.Helper()
-	s := &sources{absent: map[int]string{}}
+	s := &sources{absent: map[int]string{}, helpers: map[string]string{}}
 	var code strings.Builder
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -58,6 +61,7 @@ func readSources(t *testing.T) *sources {
 		t.Fatal(err)
 	}
 	s.code = code.String()
+	s.exhibitTests()
 	slices.SortFunc(s.tests, func(x, y testFunc) int {
 		if n := rank(x.dir) - rank(y.dir); n != 0 {
 			return n
@@ -91,6 +95,7 @@ func (s *sources) file(path string, code *strings.Builder) error {
 	if !strings.HasSuffix(path, "_test.go") {
 		if strings.HasPrefix(dir, "agent") {
 			code.Write(text)
+			s.events += posting(dir, string(text))
 		}
 		return nil
 	}
@@ -114,11 +119,38 @@ func (s *sources) file(path string, code *strings.Builder) error {
 		} else if regexp.MustCompile(`S[0-9]{3}-[0-9]{2}`).Match(text[from:to]) {
 			s.tests = append(s.tests, testFunc{dir, fn.Name.Name, onlyIDs(string(text[from:to]))})
 		}
+		if dir == "lab/zoo" && fn.Recv == nil {
+			s.helpers[fn.Name.Name] = string(text[from:to])
+		}
 	}
 	if dir == "lab/zoo" {
-		ast.Inspect(f, s.zoo)
+		ast.Inspect(f, func(n ast.Node) bool { return s.zoo(n, files, text) })
 	}
 	return nil
+}
+
+// posting is what makes events: outside of core whatever names one, in core not
+// the lists of all that there are.
+func posting(dir, code string) string {
+	var b strings.Builder
+	for line := range strings.Lines(code) {
+		makes := strings.Contains(line, "Code:") || strings.Contains(line, "single(") || strings.Contains(line, "add(") || strings.Contains(line, "Event{")
+		if makes || dir != "agent/core" && strings.Contains(line, "core.") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// exhibitTests makes each exhibit a test, with the functions that it names.
+func (s *sources) exhibitTests() {
+	for _, e := range s.exhibits {
+		text := e.text
+		for _, name := range regexp.MustCompile(`\b[a-z]\w+\b`).FindAllString(e.text, -1) {
+			text += s.helpers[name]
+		}
+		s.tests = append(s.tests, testFunc{"lab/zoo", "TestZoo/" + e.name, text})
+	}
 }
 
 // onlyIDs keeps of a function that is no test by itself the behaviours that it
@@ -128,7 +160,7 @@ func onlyIDs(text string) string {
 }
 
 // zoo collects the rows {4, "digest_md5", …} and what is missing on purpose.
-func (s *sources) zoo(n ast.Node) bool {
+func (s *sources) zoo(n ast.Node, files *token.FileSet, text []byte) bool {
 	lit, ok := n.(*ast.CompositeLit)
 	if !ok || len(lit.Elts) != 3 {
 		return true
@@ -145,7 +177,8 @@ func (s *sources) zoo(n ast.Node) bool {
 	if why, ok := lit.Elts[2].(*ast.BasicLit); ok && why.Kind == token.STRING {
 		s.absent[row] = strings.TrimPrefix(s.absent[row]+"; "+name+": "+spelled(why), "; ")
 	} else {
-		s.exhibits = append(s.exhibits, exhibit{row, name})
+		from, to := files.Position(lit.Pos()).Offset, files.Position(lit.End()).Offset
+		s.exhibits = append(s.exhibits, exhibit{row, name, string(text[from:to])})
 	}
 	return true
 }

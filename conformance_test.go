@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"gatehouse/agent/rpc"
+	"gatehouse/agent/transfer"
 	"gatehouse/cwmp"
 	"gatehouse/datamodel"
 	"gatehouse/datamodel/dmtest"
@@ -47,7 +48,8 @@ Those that stand here stay as long as they are true. A test is written as folder
 	p.faults()
 	p.model()
 	p.zoo()
-	p.attacks()
+	p.catalogue("Attacks that made history", "", "attack", historicAttacks)
+	p.catalogue("TP-181", "The interoperability tests of the Broadband Forum, by what they look at.", "test", interoperability)
 	p.behaviours()
 
 	if *update {
@@ -131,12 +133,13 @@ func (p *page) head(title, text string, columns ...string) {
 
 // methods are those of TR-069 A.3 and A.4 that a CPE answers, then its own.
 func (p *page) methods() {
-	p.head("Methods of the ACS", "What `GetRPCMethods` tells is what is answered; anything else is fault 9000.", "method", "TR-069", "here", "tests")
+	p.head("Methods of the ACS", "What `GetRPCMethods` tells is what is answered; anything else is fault 9000. A device whose platform cannot be given files knows neither Download nor ScheduleDownload.", "method", "TR-069", "here", "tests")
 	tree, err := datamodel.New(datamodel.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	resp, err := rpc.New(rpc.Config{Tree: tree, Log: slog.New(slog.DiscardHandler)}).Handle(context.Background(), cwmp.GetRPCMethods{})
+	transfers := &rpc.Transfers{Downloads: []transfer.Kind{transfer.Firmware, transfer.Config}, Uploads: []transfer.Kind{transfer.Config, transfer.Log}}
+	resp, err := rpc.New(rpc.Config{Tree: tree, Transfers: transfers, Log: slog.New(slog.DiscardHandler)}).Handle(context.Background(), cwmp.GetRPCMethods{})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -151,7 +154,7 @@ func (p *page) methods() {
 			here = "answered"
 		}
 		p.row(name, map[bool]string{true: "required", false: "optional"}[must], here,
-			p.tests(name, p.s.naming(`cwmp\.`+name+`\{|\.`+name+`\(|cwmp:`+name+`>|c:`+name+`>|"`+name+`"`)))
+			p.tests(name, p.s.naming(`(cwmp|acs)\.`+name+`\{|\.`+name+`\(|cwmp:`+name+`>|c:`+name+`>|"`+name+`"`)))
 		supported = slices.DeleteFunc(supported, func(s string) bool { return s == name })
 	}
 	if len(supported) > 0 {
@@ -175,22 +178,10 @@ func (p *page) events() {
 		"event", "occurs", "tests")
 	for _, c := range codes {
 		// Once in the list of constants, once in the table of kinds.
-		n := len(regexp.MustCompile(`\b(core\.)?`+c.constant+`\b`).FindAllString(posting(p.s.code), -1))
+		n := len(regexp.MustCompile(`\b(core\.)?`+c.constant+`\b`).FindAllString(p.s.events, -1))
 		p.row(c.code, map[bool]string{true: "yes", false: "not yet"}[n > 0],
 			p.tests(c.code, p.s.naming(regexp.QuoteMeta(`"`+c.code)+`\b|core\.`+c.constant+`\b`)))
 	}
-}
-
-// posting is the code that makes events: not the lists that only name them,
-// and not the envelopes of the same name.
-func posting(code string) string {
-	var b strings.Builder
-	for line := range strings.Lines(code) {
-		if strings.Contains(line, "Code:") || strings.Contains(line, "single(") || strings.Contains(line, "add(") || strings.Contains(line, "Event{") {
-			b.WriteString(line)
-		}
-	}
-	return b.String()
 }
 
 func (p *page) faults() {
@@ -327,9 +318,9 @@ func (p *page) zoo() {
 	}
 }
 
-func (p *page) attacks() {
-	p.head("Attacks that made history", "", "attack", "tests")
-	for _, a := range historicAttacks {
+func (p *page) catalogue(title, text, column string, list []catalogued) {
+	p.head(title, text, column, "tests")
+	for _, a := range list {
 		var tests []string
 		for _, name := range a.tests {
 			dir, fn, _ := strings.Cut(name, ":")

@@ -20,6 +20,7 @@ func values() []exhibit {
 	return []exhibit{
 		{24, "genieacs_317_value_element_for_an_empty_string", emptyValue},
 		{25, "genieacs_76_control_bytes_from_the_lan", controlBytes},
+		{25, "tp_181_localized_strings", localizedStrings},
 		{26, "icwmp_date_and_time_in_every_spelling", dates},
 		{26, "genieacs_boolean_literals", booleans},
 		{29, "atp_5_58_the_same_parameter_twice", twice},
@@ -69,6 +70,44 @@ func emptyValue(t *testing.T) {
 			t.Errorf("no empty Value in %s", s.Exchanges[2].Body)
 		}
 	})
+}
+
+// localizedStrings: a value, a ParameterKey and a CommandKey come back as they
+// were sent, also after a restart, whether of control characters (as far as XML
+// has them) or of several bytes each.
+func localizedStrings(t *testing.T) {
+	for _, text := range []string{"\t\r\n\u007f\u0085", "Zürich Łódź Ελλάδα Москва 東京 \U0001F600"} {
+		story(t, plan{}, func(t *testing.T, h *house) {
+			h.router.OnReboot(func(bool) {})
+			h.start()
+			h.good(1)
+			h.talk(func(c *acs.Conversation) error {
+				if _, err := c.SetParameterValues(text, acs.P(di+"ProvisioningCode", "xsd:string", text)); err != nil {
+					return err
+				}
+				if err := c.ScheduleInform(60, text); err != nil {
+					return err
+				}
+				return c.Reboot(text)
+			})
+			h.boot()
+			s := h.good(3)
+			h.wantEvents(s, "1 BOOT", "M Reboot ["+text+"]")
+			for _, name := range []string{ms + "ParameterKey", di + "ProvisioningCode"} {
+				if got, _ := s.Inform.Parameters.Get(name); got != text {
+					t.Errorf("%s is told as %q, want %q", name, got, text)
+				}
+			}
+			h.wantEvents(h.good(4), "3 SCHEDULED", "M ScheduleInform ["+text+"]")
+			h.talk(func(c *acs.Conversation) error {
+				_, err := c.SetParameterValues(strings.Repeat("東", 32), acs.P(di+"ProvisioningCode", "xsd:string", strings.Repeat("é", 64)))
+				return err
+			})
+			if got := h.get(ms + "ParameterKey"); got != strings.Repeat("東", 32) {
+				t.Errorf("a key of 32 characters of three bytes is %q", got)
+			}
+		})
+	}
 }
 
 // nasty are names that a host on the LAN may claim to have.
