@@ -214,12 +214,18 @@ func (tx *Tx) renumber() (undo func()) {
 		}
 	}
 	for _, e := range tx.order {
-		if e.new == nil || !e.o.table || e.o != e.n.obj {
+		if !e.o.table || e.o != e.n.obj {
 			continue
 		}
 		at := tx.final(e)
 		last := len(at) - 1
 		tab, key := tx.t.numbers.table(e.n, at[:last]), at[last]
+		if e.new == nil {
+			if !e.n.volatile {
+				tx.buried = tab.bury(tx.buried, key, e.num)
+			}
+			continue
+		}
 		if e.old == nil {
 			undos = append(undos, tab.replace(key, e.num))
 		}

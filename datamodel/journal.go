@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -37,7 +38,7 @@ func (tx *Tx) announce() (settled func(committed bool, after []Action), err erro
 	if tx.t.o.Committing == nil {
 		return func(bool, []Action) {}, nil
 	}
-	c := Commitment{After: slices.Clone(tx.after), Undo: tx.records()}
+	c := Commitment{After: slices.Clone(tx.after), Undo: tx.records(slices.Concat(tx.numbers, tx.buried))}
 	for _, j := range tx.join {
 		if _, ok := j.p.(Durable); ok {
 			u, ok := j.p.(uplinker)
@@ -48,10 +49,11 @@ func (tx *Tx) announce() (settled func(committed bool, after []Action), err erro
 }
 
 // records renders how to undo what is about to be committed, as Recover and
-// Undo read it.
-func (tx *Tx) records() (b []byte) {
-	if len(tx.numbers) > 0 {
-		b = appendRecord(b, numbersName, tx.numbers)
+// Undo read it. numbers is the engine's own part: rows that are deleted have
+// their numbers until all is done, so the journal does without those.
+func (tx *Tx) records(numbers []byte) (b []byte) {
+	if len(numbers) > 0 {
+		b = appendRecord(b, numbersName, numbers)
 	}
 	for _, j := range tx.join {
 		if d, ok := j.p.(Durable); ok {
@@ -68,11 +70,13 @@ func appendRecord(b []byte, name string, data []byte) []byte {
 	return append(base64.StdEncoding.AppendEncode(b, data), "=\n"...)
 }
 
-// The record of the engine itself, for aliases and keys, and its lines.
+// The record of the engine itself, for numbers, aliases and keys, and its lines.
 const (
 	numbersName = "instance-numbers"
 	undoAlias   = "alias" // table, key, alias before, parent…
 	undoRekey   = "rekey" // table, key now, key before, parent…
+	undoDelete  = "row"   // table, key, number and alias, parent…
+	undoTable   = "last"  // table below a row that was deleted, "", highest number given, parent…
 )
 
 func appendLine(b []byte, what, table, key, before string, parent []Key) []byte {
@@ -98,7 +102,16 @@ func (t *Tree) undoNumbers(_ context.Context, data []byte) error {
 		t.numbers.mu.Lock()
 		rows := t.numbers.tableLocked(table, parent, false)
 		t.numbers.mu.Unlock()
-		rows.setAlias(key, before)
+		if w[0] == undoAlias {
+			rows.setAlias(key, before)
+			continue
+		}
+		digits, alias, _ := strings.Cut(before, " ")
+		num, err := strconv.ParseUint(digits, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%q: not understood", line)
+		}
+		rows.exhume(key, uint32(num), alias)
 	}
 	return t.Sync()
 }
@@ -120,7 +133,7 @@ func (tx *Tx) journal() (written bool, err error) {
 			return false, nil
 		}
 	}
-	b := tx.records()
+	b := tx.records(tx.numbers)
 	if len(b) == 0 {
 		return false, nil
 	}
@@ -193,10 +206,14 @@ func (t *Tree) undoJournal(ctx context.Context) {
 	}
 }
 
-// undoRecords undoes what records has rendered, the last first. What nobody can
+// undoRecords undoes what records has rendered: the numbers first, so that no
+// row comes back before it has its own, and then the last first. What nobody can
 // read or undo is logged and left out.
 func (t *Tree) undoRecords(ctx context.Context, text []byte) error {
 	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	if strings.HasPrefix(lines[0], numbersName+" ") {
+		lines = append(lines[1:], lines[0])
+	}
 	var errs []error
 	for _, line := range slices.Backward(lines) {
 		name, data, err := parseRecord(line)
@@ -221,8 +238,9 @@ func (t *Tree) undoRecords(ctx context.Context, text []byte) error {
 // Undo takes back transactions that have been committed, by the Undo of their
 // [Commitment] and the functions that Recover was given: the newest first, for
 // one that came later may stand on it. No transaction is under way while it asks
-// for the next one; after one that failed it asks for no more. Instance numbers
-// stay given: a row that comes back has another one.
+// for the next one; after one that failed it asks for no more. A row that comes
+// back has its number and its alias again, also where somebody reads it before
+// we are done.
 func (t *Tree) Undo(ctx context.Context, commitments iter.Seq[[]byte]) error {
 	if ctx.Value(txKey{}) == t {
 		return ErrBusy

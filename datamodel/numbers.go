@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -327,6 +328,35 @@ func (t *numTable) drop(key Key) {
 		t.dropped = make(map[Key]uint32)
 	}
 	t.dropped[key] = t.walk
+}
+
+// bury appends to b how [numTable.exhume] brings a row back that is about to be
+// deleted, and the tables below it.
+func (t *numTable) bury(b []byte, key Key, num uint32) []byte {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	b = appendLine(b, undoDelete, t.template, key, strconv.FormatUint(uint64(num), 10)+" "+t.alias[key], t.parent)
+	at := append(slices.Clone(t.parent), key)
+	for _, c := range t.all.tables {
+		if !c.volatile && c.last > 0 && strings.HasPrefix(c.template, t.template) && len(c.parent) >= len(at) && slices.Equal(c.parent[:len(at)], at) {
+			b = appendLine(b, undoTable, c.template, "", strconv.FormatUint(uint64(max(c.last, c.ahead)), 10), c.parent)
+		}
+	}
+	return b
+}
+
+// exhume gives a row that comes back its number and its alias; without a key it
+// is the table that comes back, which gives no number again up to num.
+func (t *numTable) exhume(key Key, num uint32, alias string) {
+	t.all.mu.Lock()
+	t.last = max(t.last, num)
+	t.all.dirty = true
+	t.all.mu.Unlock()
+	if key == "" {
+		return
+	}
+	t.bind(key, num)
+	t.setAlias(key, alias)
 }
 
 // aliasOf returns the alias of key; "" when nobody wrote one.

@@ -49,6 +49,7 @@ type Tx struct {
 	after   []Action
 	rekeys  []rekey
 	numbers []byte // how to undo what became of keys and aliases, for the journal
+	buried  []byte // how to undo that the deleted rows are forgotten, for who takes all back later
 }
 
 // An edit is what a transaction does to the row of one declaration.
