@@ -22,7 +22,7 @@ var may = map[string]string{
 	"platform":              "",
 	"platform/linux":        "platform platform/plan",
 	"platform/openwrt":      "platform platform/linux platform/uciconf internal/ubus internal/uci",
-	"platform/linuxconf":    "platform platform/uciconf internal/uci",
+	"platform/linuxconf":    "platform platform/uciconf internal/store internal/systembus internal/uci",
 	"platform/fake":         "platform platform/plan",
 	"platform/platformtest": "platform",
 	"platform/plan":         "platform",
@@ -40,6 +40,7 @@ var may = map[string]string{
 	"internal/endpoint":        "internal/digest",
 	"internal/store":           "",
 	"internal/store/storetest": "internal/store",
+	"internal/systembus":       "",
 	"internal/trust":           "",
 	"internal/ubus":            "",
 	"internal/uci":             "internal/store",
@@ -57,7 +58,7 @@ var may = map[string]string{
 	"agent/rpc":      "cwmp datamodel agent/core agent/notify agent/transfer",
 	"agent/api":      "datamodel agent/core agent/notify",
 	"agent/control":  "agent/api",
-	"agent/bus":      "agent/api datamodel",
+	"agent/bus":      "agent/api datamodel internal/systembus",
 	"agent/ubus":     "agent/api agent/core internal/ubus",
 
 	"openwrt":     "",
@@ -66,7 +67,7 @@ var may = map[string]string{
 	"docs/examples/go": "",
 	"agent/metrics":    "agent/api",
 	"agent/app": "platform datamodel datamodel/tr181 cwmp cwmp/connreq internal/endpoint internal/guard internal/store" +
-		" agent/api agent/bus agent/control agent/core agent/diag agent/metrics agent/notify agent/rpc agent/settings agent/transfer agent/ubus internal/ubus nat nat/xmpp rueconfig",
+		" agent/api agent/bus agent/control agent/core agent/diag agent/metrics agent/notify agent/rpc agent/settings agent/transfer agent/ubus internal/systembus internal/ubus nat nat/xmpp rueconfig",
 	"agent/doctor": "agent/api agent/settings internal/digest internal/endpoint platform",
 	"agent":        "agent/api agent/app agent/control agent/doctor platform platform/linux platform/linuxconf platform/openwrt",
 }

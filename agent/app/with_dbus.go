@@ -7,11 +7,11 @@ package app
 import (
 	"context"
 	"errors"
-	"os"
 
 	"gatehouse/agent/bus"
 	"gatehouse/agent/settings"
 	"gatehouse/datamodel"
+	"gatehouse/internal/systembus"
 )
 
 // vendorTopics is the first topic of vendors' objects; those of the platform
@@ -57,8 +57,5 @@ func (a *Agent) busAddress() string {
 	if addr := a.settings.Get(settings.DBusAddress); addr != "" {
 		return addr
 	}
-	if addr := os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"); addr != "" {
-		return addr
-	}
-	return bus.SystemBus
+	return systembus.Address()
 }

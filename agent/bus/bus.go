@@ -11,11 +11,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +21,7 @@ import (
 
 	"gatehouse/agent/api"
 	"gatehouse/datamodel"
+	"gatehouse/internal/systembus"
 )
 
 // Names on the bus.
@@ -42,10 +40,6 @@ const (
 	ifaceProperties = "org.freedesktop.DBus.Properties"
 	ifacePeer       = "org.freedesktop.DBus.Peer" // the library's own
 	ifaceIntrospect = "org.freedesktop.DBus.Introspectable"
-
-	// SystemBus is where the bus listens unless the configuration or the
-	// environment (DBUS_SYSTEM_BUS_ADDRESS) says otherwise.
-	SystemBus = "unix:path=/var/run/dbus/system_bus_socket"
 )
 
 // ErrNoBus says that there is no bus to talk to.
@@ -134,60 +128,12 @@ func Serve(ctx context.Context, cfg Config, ready func()) error {
 	}
 }
 
-// handshake is how long the bus may take to let us in.
-const handshake = 10 * time.Second
-
-func (d *Door) connect(ctx context.Context) error {
-	raw, err := dial(ctx, d.cfg.Address, d.cfg.Dial)
+func (d *Door) connect(ctx context.Context) (err error) {
+	d.conn, err = systembus.Connect(ctx, d.cfg.Address, d.cfg.Dial, dbus.WithHandler(d), dbus.WithSignalHandler(d))
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNoBus, err)
-	}
-	defer time.AfterFunc(handshake, func() { raw.Close() }).Stop()
-	defer context.AfterFunc(ctx, func() { raw.Close() })()
-	conn, err := dbus.NewConn(&bounded{raw: raw}, dbus.WithHandler(d), dbus.WithSignalHandler(d),
-		dbus.WithAuth(dbus.AuthExternal(fmt.Sprint(os.Geteuid()))))
-	if err != nil {
-		raw.Close()
-		return err
-	}
-	d.conn = conn
-	if err = conn.Auth([]dbus.Auth{dbus.AuthExternal(fmt.Sprint(os.Geteuid()))}); err == nil {
-		err = conn.Hello()
-	}
-	if err != nil {
-		conn.Close()
 		return fmt.Errorf("%w: %w", ErrNoBus, err)
 	}
 	return nil
-}
-
-// dial opens the first address of the list that can be opened.
-func dial(ctx context.Context, addresses string, open func(context.Context, string, string) (net.Conn, error)) (io.ReadWriteCloser, error) {
-	err := errors.New("no address of a bus is known")
-	for addr := range strings.SplitSeq(addresses, ";") {
-		kind, args, _ := strings.Cut(addr, ":")
-		if kind != "unix" {
-			continue
-		}
-		for arg := range strings.SplitSeq(args, ",") {
-			key, value, _ := strings.Cut(arg, "=")
-			value, uerr := url.PathUnescape(value)
-			switch {
-			case uerr != nil:
-				err = uerr
-				continue
-			case key == "abstract":
-				value = "@" + value
-			case key != "path":
-				continue
-			}
-			var conn net.Conn
-			if conn, err = open(ctx, "unix", value); err == nil {
-				return conn, nil
-			}
-		}
-	}
-	return nil, err
 }
 
 func (d *Door) takeName() error {

@@ -16,6 +16,7 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"gatehouse/agent/api"
+	"gatehouse/internal/systembus"
 )
 
 // A method of the door.
@@ -161,7 +162,7 @@ func (b bound) DecodeArguments(_ *dbus.Conn, sender string, m *dbus.Message, bod
 	}
 	if got != want {
 		return nil, dbus.Error{Name: theBus + ".Error.InvalidArgs",
-			Body: []any{fmt.Sprintf("%s takes (%s) in at most %d bytes, and got (%s)", b.m.name, want, maxBody, got)}}
+			Body: []any{fmt.Sprintf("%s takes (%s) in at most %d bytes, and got (%s)", b.m.name, want, systembus.MaxBody, got)}}
 	}
 	return []any{sender, body}, nil
 }

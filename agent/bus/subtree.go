@@ -14,6 +14,7 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"gatehouse/datamodel"
+	"gatehouse/internal/systembus"
 )
 
 const (
@@ -125,7 +126,7 @@ func (s *shape) size(rows []datamodel.Row[row]) int {
 	return size
 }
 
-var errNoRows = fmt.Errorf("rows are a(sa{sv}) in at most %d bytes", maxBody)
+var errNoRows = fmt.Errorf("rows are a(sa{sv}) in at most %d bytes", systembus.MaxBody)
 
 func (s *shape) parse(body []any) ([]datamodel.Row[row], error) {
 	if len(body) != 1 {

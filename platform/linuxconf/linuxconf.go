@@ -4,7 +4,8 @@
 // agent starts. A file that is not ours is never edited, and a role that this
 // machine cannot serve is left nil.
 //
-// It reads its own folder. It writes there, and one nftables table of its own.
+// Each part of it is an area, in a file of its own. It reads its own folder. It
+// writes there, and one nftables table of its own.
 package linuxconf
 
 import (
@@ -12,7 +13,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/internal/systembus"
 	"gatehouse/internal/uci"
 	"gatehouse/platform"
 	"gatehouse/platform/uciconf"
@@ -30,58 +31,118 @@ import (
 type Options struct {
 	// Dir is the folder of our packages. It is made by the first change.
 	Dir string
-	// Root is the folder that /proc is read below; "": /.
+	// Root is the folder that /proc and /etc are below; "": /.
 	Root string
+	// Bus is where the system's D-Bus listens; "": where it usually does.
+	Bus string
 	// NetNS is an open network namespace whose packets are meant; nil: the one
 	// of the process.
 	NetNS *os.File
 	Log   *slog.Logger
 }
 
-// The packages, which are the services as well.
-const firewall = "firewall"
-
-// Attach gives p, which is a plain Linux, the roles that this machine and our
-// privileges allow. It changes nothing: what is configured is put into the
-// kernel when somebody begins to watch p's events, which is what a running agent
-// does and a diagnosis does not.
-func Attach(p *platform.Platform, o Options) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if p.Network == nil {
-		return // without CAP_NET_ADMIN nothing of this can be done
-	}
-	k := nftables{ns: o.NetNS}
-	if _, err := k.present(); err != nil {
-		o.Log.Info("address translation cannot be configured: the kernel has no nftables for us", "err", err)
-		return
-	}
-	attach(p, o, k)
+// A machine is what areas are made of.
+type machine struct {
+	Options
+	p      *platform.Platform
+	conf   *uciconf.Conf // our packages
+	kernel kernel        // nil: this process may not change it
+	bus    system
+	units  units
+	names  []string // of the daemons on the bus; nil: there is no bus
 }
 
-func attach(p *platform.Platform, o Options, k kernel) {
-	c := &config{dir: o.Dir}
-	c.Conf = uciconf.New(uciconf.Options{Dir: uci.Dir{Config: o.Dir, Create: true}, Reload: c.reload})
-	c.nat = &nat{
-		interfaces: c.NATInterfaces(), mappings: c.PortMappings(), neighbors: p.Neighbors, kernel: k,
-		forwarding: filepath.Join(cmp.Or(o.Root, "/"), "proc/sys/net/ipv4/ip_forward"), log: o.Log,
+// at is a path of the system.
+func (m *machine) at(path string) string { return filepath.Join(cmp.Or(m.Root, "/"), path) }
+
+// An area is a part of what is configured that this machine can take up.
+type area interface {
+	// apply has the system take up what is configured: after a change, and when
+	// the agent starts. What is as it should be is left alone.
+	apply(ctx context.Context) error
+	// forget takes everything out that apply has put anywhere. Nothing is
+	// configured any more.
+	forget(ctx context.Context) error
+}
+
+// A follower is an area that has to look again when hosts of the local network
+// come, go or move.
+type follower interface {
+	follow(ctx context.Context) error
+}
+
+// areas are all that there are, in the order in which they take up their
+// packages. open gives the platform the roles that the machine can serve; the
+// error says why it can serve none.
+func areas() []opening {
+	return []opening{
+		{"address translation", []string{firewall}, openNAT},
 	}
-	p.Config = c
-	p.NAT = platform.NAT{Interfaces: c.nat.interfaces, Mappings: c.nat.mappings, Applied: c.nat, Own: c.nat}
-	if p.Events != nil {
-		p.Events = events{p.Events, c, o.Log}
+}
+
+type opening struct {
+	name     string
+	packages []string // of which it reads
+	open     func(*machine) (area, error)
+}
+
+// Attach gives p, which is a plain Linux, the roles that this machine and our
+// privileges allow. It changes nothing: what is configured is put into effect
+// when somebody begins to watch p's events, which is what a running agent does
+// and a diagnosis does not.
+func Attach(p *platform.Platform, o Options) {
+	m := &machine{Options: o, p: p, bus: system{cmp.Or(o.Bus, systembus.Address())}}
+	if p.Network != nil { // there is CAP_NET_ADMIN
+		m.kernel = nftables{ns: o.NetNS}
 	}
-	if p.Power != nil {
-		p.Power = power{p.Power, c}
+	m.units = systemd{m.bus}
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	var err error
+	if m.names, err = m.bus.names(ctx); err != nil && o.Log != nil {
+		o.Log.Info("the system's daemons cannot be configured", "err", err)
+	}
+	attach(m)
+}
+
+func attach(m *machine) {
+	if m.Log == nil {
+		m.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &config{dir: m.Dir, log: m.Log}
+	c.Conf = uciconf.New(uciconf.Options{Dir: uci.Dir{Config: m.Dir, Create: true}, Reload: c.reload})
+	m.conf = c.Conf
+	for _, o := range areas() {
+		a, err := o.open(m)
+		if err != nil {
+			m.Log.Info(o.name+" cannot be configured", "err", err)
+			continue
+		}
+		c.areas = append(c.areas, opened{o, a})
+	}
+	if len(c.areas) == 0 {
+		return
+	}
+	m.p.Config = c
+	if m.p.Events != nil {
+		m.p.Events = events{m.p.Events, c}
+	}
+	if m.p.Power != nil {
+		m.p.Power = power{m.p.Power, c}
 	}
 }
 
 // config implements platform.Config.
 type config struct {
 	*uciconf.Conf
-	dir string
-	nat *nat
+	dir   string
+	areas []opened
+	log   *slog.Logger
+}
+
+type opened struct {
+	opening
+	area
 }
 
 func (c *config) makeDir() error { return os.MkdirAll(c.dir, 0o700) }
@@ -100,14 +161,42 @@ func (c *config) Undo(ctx context.Context, data []byte) ([]string, error) {
 	return c.Conf.Undo(ctx, data)
 }
 
-func (c *config) reload(ctx context.Context, services []string) error {
-	if !slices.Contains(services, firewall) {
-		return nil
+// reload has the areas take up their packages, each once. One that fails keeps
+// none of the others from it.
+func (c *config) reload(ctx context.Context, packages []string) error {
+	var failed []error
+	for _, a := range c.areas {
+		i := slices.IndexFunc(a.packages, func(p string) bool { return slices.Contains(packages, p) })
+		if i < 0 {
+			continue
+		}
+		if err := a.apply(ctx); err != nil {
+			failed = append(failed, &platform.ServiceError{Service: a.packages[i], Err: err})
+		}
 	}
-	if err := c.nat.apply(ctx); err != nil {
-		return &platform.ServiceError{Service: firewall, Err: err}
+	return errors.Join(failed...)
+}
+
+// start puts everything into effect that is configured.
+func (c *config) start(ctx context.Context) error {
+	var all []string
+	for _, a := range c.areas {
+		all = append(all, a.packages...)
 	}
-	return nil
+	return c.reload(ctx, all)
+}
+
+// follow has the areas that name hosts look where these are now.
+func (c *config) follow(ctx context.Context) {
+	for _, a := range c.areas {
+		f, ok := a.area.(follower)
+		if !ok {
+			continue
+		}
+		if err := f.follow(ctx); err != nil && ctx.Err() == nil {
+			c.log.Warn(a.name+" may be about addresses that their hosts have lost", "err", err)
+		}
+	}
 }
 
 // A batch knows that here, other than with OpenWrt's services, the options of our
@@ -157,18 +246,17 @@ func (b batch) Reloads() (services []string) {
 	return services
 }
 
-// events puts what is configured where the kernel has forgotten it before
-// somebody begins to watch, and follows the hosts that mappings name.
+// events puts what is configured where the system has forgotten it before
+// somebody begins to watch, and follows the hosts that it names.
 type events struct {
 	platform.Events
-	c   *config
-	log *slog.Logger
+	c *config
 }
 
 // Watch implements platform.Events.
 func (e events) Watch(ctx context.Context, report func(platform.Event)) error {
-	if err := e.c.reload(ctx, []string{firewall}); err != nil && ctx.Err() == nil {
-		e.log.Warn("not everything that is configured is in effect", "err", err)
+	if err := e.c.start(ctx); err != nil && ctx.Err() == nil {
+		e.c.log.Warn("not everything that is configured is in effect", "err", err)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	moved := make(chan struct{}, 1)
@@ -210,9 +298,7 @@ func (e events) follow(ctx context.Context, moved <-chan struct{}) {
 		case <-moved: // the rest of the crowd
 		default:
 		}
-		if err := e.c.nat.follow(ctx); err != nil && ctx.Err() == nil {
-			e.log.Warn("port mappings may lead to addresses that their hosts have lost", "err", err)
-		}
+		e.c.follow(ctx)
 	}
 }
 
@@ -222,20 +308,22 @@ type power struct {
 	c *config
 }
 
-// FactoryReset implements platform.Power. The rules go as well: a restart that
-// fails must not leave the door open that the customer wants closed.
+// FactoryReset implements platform.Power. What is in effect goes as well: a restart
+// that fails must not leave the door open that the customer wants closed.
 func (p power) FactoryReset(ctx context.Context) error {
-	if err := p.c.forget(); err != nil {
+	if err := p.c.forget(ctx); err != nil {
 		return fmt.Errorf("factory reset: %w", err)
 	}
 	return p.Power.FactoryReset(ctx)
 }
 
 // forget removes every file of the folder, which is ours, and what it has led to.
-func (c *config) forget() error {
-	err := os.RemoveAll(c.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+func (c *config) forget(ctx context.Context) error {
+	failed := []error{os.RemoveAll(c.dir)}
+	for _, a := range c.areas {
+		if err := a.area.forget(ctx); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", a.name, err))
+		}
 	}
-	return errors.Join(err, c.nat.remove())
+	return errors.Join(failed...)
 }

@@ -4,6 +4,7 @@ package linuxconf
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -15,6 +16,26 @@ import (
 	"gatehouse/platform"
 )
 
+// firewall is the package, which is the service as well.
+const firewall = "firewall"
+
+// openNAT opens the area. What refuses is a kernel without nftables, or without
+// nftables for us.
+func openNAT(m *machine) (area, error) {
+	if m.kernel == nil {
+		return nil, errors.New("CAP_NET_ADMIN is missing")
+	}
+	if _, err := m.kernel.present(); err != nil {
+		return nil, fmt.Errorf("the kernel has no nftables for us: %w", err)
+	}
+	n := &nat{
+		interfaces: m.conf.NATInterfaces(), mappings: m.conf.PortMappings(), neighbors: m.p.Neighbors, kernel: m.kernel,
+		forwarding: m.at("proc/sys/net/ipv4/ip_forward"), log: m.Log,
+	}
+	m.p.NAT = platform.NAT{Interfaces: n.interfaces, Mappings: n.mappings, Applied: n, Own: n}
+	return n, nil
+}
+
 // A kernel keeps one ruleset, which is ours.
 type kernel interface {
 	// replace puts rules in the place of those that are there, all at once or
@@ -24,7 +45,7 @@ type kernel interface {
 	present() (keys []string, err error)
 }
 
-// nat implements platform.Applied and platform.OwnPort.
+// nat implements area, follower, platform.Applied and platform.OwnPort.
 type nat struct {
 	interfaces platform.Table[platform.NATInterface]
 	mappings   platform.Table[platform.PortMapping]
@@ -41,7 +62,8 @@ type nat struct {
 	named map[string]netip.Addr
 }
 
-// apply puts the rules of the rows in place, whatever is there.
+// apply implements area: it puts the rules of the rows in place, whatever is
+// there.
 func (n *nat) apply(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -57,7 +79,7 @@ func (n *nat) apply(ctx context.Context) error {
 	return n.put(rules)
 }
 
-// follow makes the rules anew when a host that a mapping calls by its name has
+// follow implements follower: it makes the rules anew when a host that a mapping calls by its name has
 // another address now: the old one may be somebody else's.
 func (n *nat) follow(ctx context.Context) error {
 	n.mu.Lock()
@@ -97,7 +119,8 @@ func (n *nat) blocked() bool {
 	return err == nil && strings.TrimSpace(string(text)) == "0"
 }
 
-func (n *nat) remove() error {
+// forget implements area.
+func (n *nat) forget(context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.put(ruleset{})

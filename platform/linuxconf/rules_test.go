@@ -18,14 +18,6 @@ var camera = platform.PortMapping{
 
 var discard = slog.New(slog.DiscardHandler)
 
-// quiet is o with a log that nobody reads.
-func (o Options) quiet() Options {
-	if o.Log == nil {
-		o.Log = discard
-	}
-	return o
-}
-
 // with returns camera as change leaves it.
 func with(change func(*platform.PortMapping)) platform.PortMapping {
 	m := camera

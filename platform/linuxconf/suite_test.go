@@ -60,7 +60,7 @@ var names = platformtest.Knobs{WAN: "wan0", Bridge: "br0", Port: "lan0", Spare: 
 func TestSuite(t *testing.T) {
 	platformtest.Tables(t, func(t *testing.T) (platform.Platform, platformtest.Knobs) {
 		var p platform.Platform
-		attach(&p, Options{Dir: filepath.Join(t.TempDir(), "config")}.quiet(), &memory{})
+		attach(&machine{p: &p, Options: Options{Dir: filepath.Join(t.TempDir(), "config")}, kernel: &memory{}})
 		return p, names
 	})
 }
@@ -84,7 +84,7 @@ func newBench(t *testing.T) *bench {
 // start is a new process on the same folder.
 func (b *bench) start() {
 	b.p = platform.Platform{Power: &b.power, Events: watcher(func() { b.seen = true })}
-	attach(&b.p, Options{Dir: b.dir}.quiet(), b.kernel)
+	attach(&machine{p: &b.p, Options: Options{Dir: b.dir}, kernel: b.kernel})
 }
 
 // put keeps a row and returns what has to take it up.
@@ -204,7 +204,7 @@ func TestHostMoves(t *testing.T) {
 		hints, kernel := make(street), &memory{}
 		neighbors := &home{{Hostname: "camera", Addr: netip.MustParseAddr("192.168.1.51")}}
 		p := platform.Platform{Events: hints, Neighbors: neighbors}
-		attach(&p, Options{Dir: filepath.Join(t.TempDir(), "config")}.quiet(), kernel)
+		attach(&machine{p: &p, Options: Options{Dir: filepath.Join(t.TempDir(), "config")}, kernel: kernel})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		reported := 0

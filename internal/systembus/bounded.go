@@ -1,4 +1,4 @@
-package bus
+package systembus
 
 // The limit on what comes from the bus, below the library that would take all.
 
@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// maxBody bounds the body of a message that is taken. A longer one arrives
-	// without it, so that a caller is told of wrong arguments, and a vendor's
-	// answer counts as nonsense.
-	maxBody = 1 << 20
+	// MaxBody bounds the body of a message that is taken, in bytes. A longer one
+	// arrives without it, so that a caller is told of wrong arguments, and a
+	// vendor's answer counts as nonsense.
+	MaxBody = 1 << 20
 	// maxFields bounds the header, which the bus daemon writes: names of 255
 	// bytes at most, and a path.
 	maxFields = 64 << 10
@@ -91,7 +91,7 @@ func (b *bounded) next() error {
 	if _, err := io.ReadFull(b.raw, head[16:]); err != nil {
 		return err
 	}
-	if body <= maxBody {
+	if body <= MaxBody {
 		b.header, b.body = head, int(body)
 		return nil
 	}

@@ -1,4 +1,4 @@
-package bus
+package systembus
 
 import (
 	"bytes"
@@ -24,8 +24,8 @@ func over(raw []byte) *bounded {
 func message(t testing.TB, order binary.ByteOrder, body ...any) []byte {
 	t.Helper()
 	m := &dbus.Message{Type: dbus.TypeMethodCall, Body: body, Headers: map[dbus.HeaderField]dbus.Variant{
-		dbus.FieldPath: dbus.MakeVariant(Path), dbus.FieldMember: dbus.MakeVariant("GetValues"), dbus.FieldSender: dbus.MakeVariant(":1.7"),
-		dbus.FieldInterface: dbus.MakeVariant(ifaceModel), dbus.FieldReplySerial: dbus.MakeVariant(uint32(3)),
+		dbus.FieldPath: dbus.MakeVariant(dbus.ObjectPath("/org/example")), dbus.FieldMember: dbus.MakeVariant("GetValues"), dbus.FieldSender: dbus.MakeVariant(":1.7"),
+		dbus.FieldInterface: dbus.MakeVariant("org.example.Model"), dbus.FieldReplySerial: dbus.MakeVariant(uint32(3)),
 	}}
 	if len(body) > 0 {
 		m.Headers[dbus.FieldSignature] = dbus.MakeVariant(dbus.SignatureOf(body...))
@@ -43,7 +43,7 @@ func message(t testing.TB, order binary.ByteOrder, body ...any) []byte {
 // is.
 func TestBounded(t *testing.T) {
 	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
-		small, huge := message(t, order, "small"), message(t, order, make([]byte, maxBody))
+		small, huge := message(t, order, "small"), message(t, order, make([]byte, MaxBody))
 		b := over(bytes.Join([][]byte{small, huge, small, message(t, order)}, nil))
 		for i, want := range []int{1, 0, 1, 0} {
 			m, err := dbus.DecodeMessage(b)
@@ -65,7 +65,7 @@ func TestBounded(t *testing.T) {
 func FuzzBounded(f *testing.F) {
 	f.Add(message(f, binary.LittleEndian, "small"))
 	f.Add(message(f, binary.BigEndian, map[string]dbus.Variant{"a": dbus.MakeVariant(1)}))
-	huge := message(f, binary.LittleEndian, make([]byte, maxBody))
+	huge := message(f, binary.LittleEndian, make([]byte, MaxBody))
 	f.Add(huge[:200])
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		n, err := io.Copy(io.Discard, over(raw))
