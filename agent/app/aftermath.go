@@ -25,6 +25,13 @@ const reload = "reload"
 // reloadLasts bounds the work after one session.
 const reloadLasts = 2 * time.Minute
 
+// A reload that nobody was there to do (ubusd is being restarted) is tried again
+// after a pause, each twice as long as the one before.
+const (
+	firstAgain = 30 * time.Second
+	againTimes = 6
+)
+
 // What may be kept to take transactions back. Beyond it nothing can be, for to
 // refuse a long provisioning would be worse.
 const (
@@ -57,6 +64,7 @@ type aftermath struct {
 	good  func() bool          // the way to the ACS is good
 	after func(takenBack bool) // work was done, or something taken back; must not wait
 	trial func()               // something may be on trial now; must not wait
+	again func(time.Duration)  // has do called after a pause; must not wait
 
 	working sync.Mutex // held while work is done or taken back
 
@@ -64,6 +72,7 @@ type aftermath struct {
 	list    []*commitment      // oldest first
 	owed    []datamodel.Action // reloads that an undo asks for
 	seq     uint64
+	lost    int    // how often in a row there was nobody to do a reload
 	onFlash bool   // there may be something on flash
 	trouble string // one sentence: what was taken back last, and why
 }
@@ -190,7 +199,7 @@ func (m *aftermath) do(ctx context.Context) error {
 	if len(r.todo) == 0 {
 		return nil
 	}
-	first := m.perform(limited, r.todo)
+	undone, first := m.perform(limited, r.todo)
 	if ctx.Err() != nil {
 		return first // it was cut short, and is left for the next process
 	}
@@ -201,9 +210,9 @@ func (m *aftermath) do(ctx context.Context) error {
 			last = errors.Join(last, err)
 			break
 		}
-		last = m.perform(limited, again)
+		undone, last = m.perform(limited, union(again, undone))
 	}
-	m.end(r, first, last)
+	m.end(r, undone, first, last)
 	return errors.Join(first, last)
 }
 
@@ -228,12 +237,20 @@ func (m *aftermath) begin() round {
 	return r
 }
 
-// end says that the work of a round is done, as well as it could be.
-func (m *aftermath) end(r round, first, last error) {
+// end says that the work of a round is done, as well as it could be, except for
+// the reloads that there was nobody to do.
+func (m *aftermath) end(r round, undone []datamodel.Action, first, last error) {
 	m.mu.Lock()
+	undone = m.patient(undone)
 	for _, c := range m.list {
 		if r.work[c.seq] {
-			c.after, c.done = nil, true
+			c.after = slices.DeleteFunc(c.after, func(act datamodel.Action) bool { return !slices.Contains(undone, act) })
+			c.done = len(c.after) == 0
+		}
+	}
+	for _, act := range undone {
+		if !slices.Contains(m.due(), act) {
+			m.owed = append(m.owed, act)
 		}
 	}
 	switch {
@@ -249,8 +266,27 @@ func (m *aftermath) end(r round, first, last error) {
 	m.tidy()
 	m.saveOrWarn()
 	m.mu.Unlock()
-	m.after(first != nil)
+	m.after(len(refused(first)) > 0)
 	m.trial()
+}
+
+// patient asks for another time for the reloads that there was nobody to do, and
+// returns those that are left for it: none after too many times.
+func (m *aftermath) patient(undone []datamodel.Action) []datamodel.Action {
+	switch {
+	case len(undone) == 0:
+		m.lost = 0
+		return nil
+	case m.lost == againTimes:
+		m.log.Error("what was changed is not in effect, and is not tried again", "services", args(undone), "times", 1+againTimes)
+		m.lost = 0
+		return nil
+	}
+	pause := firstAgain << m.lost
+	m.lost++
+	m.log.Warn("what was changed is not in effect yet", "services", args(undone), "tried again in", pause)
+	m.again(pause)
+	return undone
 }
 
 // tidy forgets what is over: what neither has work left nor is on trial, nor
@@ -263,27 +299,41 @@ func (m *aftermath) tidy() {
 	m.list = slices.Delete(m.list, 0, i)
 }
 
-// perform does the work, one call for each name.
-func (m *aftermath) perform(ctx context.Context, todo []datamodel.Action) error {
+// args is what actions are about.
+func args(of []datamodel.Action) (all []string) {
+	for _, act := range of {
+		all = append(all, act.Arg)
+	}
+	return all
+}
+
+// perform does the work, one call for each name. It returns the reloads that
+// there was nobody to do. Other work is somebody's order, which is late by then.
+func (m *aftermath) perform(ctx context.Context, todo []datamodel.Action) (undone []datamodel.Action, err error) {
 	var names []string
-	args := map[string][]string{}
+	of := map[string][]datamodel.Action{}
 	for _, act := range todo {
-		if args[act.Name] == nil {
+		if of[act.Name] == nil {
 			names = append(names, act.Name)
 		}
-		args[act.Name] = append(args[act.Name], act.Arg)
+		of[act.Name] = append(of[act.Name], act)
 	}
 	var errs []error
 	for _, name := range names {
+		what := args(of[name])
 		f := m.work[name]
 		if f == nil {
-			errs = append(errs, fmt.Errorf("nobody knows how to %s %v", name, args[name]))
+			errs = append(errs, fmt.Errorf("nobody knows how to %s %v", name, what))
 			continue
 		}
-		m.log.Info("after the session", "do", name, "what", args[name])
-		errs = append(errs, f(ctx, args[name]))
+		m.log.Info("after the session", "do", name, "what", what)
+		err := f(ctx, what)
+		errs = append(errs, err)
+		if name == reload && err != nil && len(refused(err)) == 0 {
+			undone = of[name]
+		}
 	}
-	return errors.Join(errs...)
+	return undone, errors.Join(errs...)
 }
 
 // refused returns the services that did not take up their configuration.

@@ -12,6 +12,7 @@ import (
 	"gatehouse/agent/api"
 	"gatehouse/internal/store/storetest"
 	"gatehouse/lab/acs"
+	"gatehouse/platform"
 )
 
 // home is a story of a router with such services, after its first session.
@@ -192,6 +193,61 @@ func TestServiceThatAlwaysFails(t *testing.T) {
 		}
 		if r := h.knock(); !r.OK() {
 			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// Nobody is there to tell the services: the bus is being restarted. What was
+// changed stays, and is taken up as soon as somebody is there; a service that
+// refuses it then has it taken back as ever.
+func TestNobodyToReload(t *testing.T) {
+	home(t, func(t *testing.T, h *house, s *services) {
+		s.away(&platform.Unavailable{Source: "ubus", Err: errors.New("connection refused")})
+		h.sets(ssidPath, "better")
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if st := h.status(); !strings.Contains(st.TakenBack, "Ubus is not available") || s.get("wireless.ssid") != "better" {
+			t.Errorf("status %q, the file holds %q", st.TakenBack, s.get("wireless.ssid"))
+		}
+		s.away(nil)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := s.reloaded(); got != "wireless" || s.running["wireless.ssid"] != "better" || h.status().TakenBack != "" {
+			t.Errorf("reloaded %q, runs %q, status %q", got, s.running["wireless.ssid"], h.status().TakenBack)
+		}
+		h.none(2, 10*time.Minute) // nothing was taken back
+
+		s.away(errors.New("still gone"))
+		h.sets(ssidPath, "bad")
+		s.refuse = func(_ string, f map[string]string) error {
+			if f["wireless.ssid"] == "bad" {
+				return errors.New("no")
+			}
+			return nil
+		}
+		s.away(nil)
+		told := h.session(4)
+		h.wantEvents(told, "4 VALUE CHANGE")
+		if s.get("wireless.ssid") != "better" {
+			t.Errorf("the file holds %q", s.get("wireless.ssid"))
+		}
+	})
+}
+
+// Who never comes is not waited for without end, and the log says so once.
+func TestNobodyToReloadEver(t *testing.T) {
+	home(t, func(t *testing.T, h *house, s *services) {
+		s.away(errors.New("gone for good"))
+		h.sets(ssidPath, "better")
+		h.none(2, time.Hour)
+		if n := strings.Count(h.log.String(), "is not in effect yet"); n != 6 {
+			t.Errorf("%d times put off", n)
+		}
+		if n := strings.Count(h.log.String(), "is not tried again"); n != 1 {
+			t.Errorf("%d times given up", n)
+		}
+		if files := h.ram.Files("/run"); files["after"] != "" {
+			t.Errorf("still remembered: %q", files["after"])
 		}
 	})
 }

@@ -20,6 +20,7 @@ type services struct {
 	running map[string]string // what the services have taken up
 	reloads []string
 	refuse  func(service string, files map[string]string) error // nil: all is taken up
+	nobody  error                                               // nobody is there to tell the services
 	up      func(service string)                                // called when a service has taken up its file
 }
 
@@ -38,6 +39,13 @@ func (s *services) reloaded() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return strings.Join(s.reloads, " ")
+}
+
+// away says why nobody is there to tell the services; nil: somebody is.
+func (s *services) away(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nobody = err
 }
 
 func (s *services) forget() {
@@ -62,6 +70,12 @@ func (s *services) Undo(_ context.Context, data []byte) (reloads []string, err e
 }
 
 func (s *services) Reload(ctx context.Context, names []string) error {
+	s.mu.Lock()
+	nobody := s.nobody
+	s.mu.Unlock()
+	if nobody != nil {
+		return nobody
+	}
 	var errs []error
 	for _, name := range names {
 		s.mu.Lock()

@@ -45,6 +45,7 @@ func (a *Agent) startAftermath() {
 		good:  a.way.good.Load,
 		trial: func() { poke(a.way.trial) },
 		after: a.afterWork,
+		again: func(pause time.Duration) { time.AfterFunc(pause, func() { a.post(core.After{}) }) },
 	}
 	if c := a.cfg.Platform.Config; c != nil {
 		m.work[reload] = c.Reload
@@ -230,7 +231,8 @@ func (m *aftermath) giveUp(ctx context.Context, why error) {
 	m.mu.Unlock()
 	limited, cancel := context.WithTimeout(ctx, reloadLasts)
 	defer cancel()
-	err = errors.Join(err, m.perform(limited, again))
+	undone, failed := m.perform(limited, again)
+	err = errors.Join(err, failed)
 	text := fmt.Sprintf("the ACS could not be reached for %v after the last changes, which are taken back (%v)", wayGone, why)
 	if err != nil {
 		text = fmt.Sprintf("%s; not all could be: %v", text, err)
@@ -238,6 +240,7 @@ func (m *aftermath) giveUp(ctx context.Context, why error) {
 	m.log.Error(text, "transactions", n)
 	m.mu.Lock()
 	m.trouble = sentence(text)
+	m.owed = union(m.owed, m.patient(undone))
 	m.saveOrWarn()
 	m.mu.Unlock()
 	m.after(true)
