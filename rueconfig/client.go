@@ -75,7 +75,7 @@ type Config struct {
 
 	Resolver  *endpoint.Resolver
 	Dial      endpoint.DialFunc                   // to a literal address, or by name for a redirect
-	Route     func(host string) endpoint.DialFunc // for a server of that name; nil: Dial
+	Route     func(host string) endpoint.DialFunc // by way of a proxy, which is told the name; nil, or nil returned: Dial
 	Trust     func() (Trust, error)
 	Rules     endpoint.Rules
 	UserAgent string
@@ -202,7 +202,7 @@ func (c *Client) fetchMerged(ctx context.Context, password Secret, have fetched)
 		base := &url.URL{Scheme: "https", Host: authority(t), Path: c.cfg.Path}
 		v, err := c.converse(t, base, c.names(t), credentials{username: c.cfg.Username, password: password, basic: c.cfg.Basic})
 		if err != nil {
-			return final(err)
+			return local(err)
 		}
 		defer v.close()
 		out, err = v.one(ctx, base, have)
@@ -237,7 +237,7 @@ func (c *Client) fetchDevice(ctx context.Context, password Secret, have fetched)
 		err = c.channel.Do(ctx, func(ctx context.Context, t endpoint.Target) error {
 			v, err := c.converse(t, c.device, []string{c.device.Hostname()}, login)
 			if err != nil {
-				return final(err)
+				return local(err)
 			}
 			defer v.close()
 			out, err = v.one(ctx, c.device, have)
@@ -297,7 +297,7 @@ func (c *Client) fetchResources(ctx context.Context, password Secret, have fetch
 		base := &url.URL{Scheme: "https", Host: authority(t), Path: prefix + rueConfig, RawQuery: query.Encode()}
 		v, err := c.converse(t, base, []string{t.Name}, credentials{username: c.cfg.Username, password: password, basic: c.cfg.Basic})
 		if err != nil {
-			return final(err)
+			return local(err)
 		}
 		defer v.close()
 		out = fetched{from: place(base)}
@@ -382,7 +382,7 @@ func (c *Client) look(ctx context.Context) (entryPoint, error) {
 		base := &url.URL{Scheme: "https", Host: authority(t), Path: providersPath}
 		v, err := c.converse(t, base, []string{t.Name}, credentials{})
 		if err != nil {
-			return final(err)
+			return local(err)
 		}
 		defer v.close()
 		a, err := v.get(ctx, base, "")

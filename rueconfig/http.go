@@ -11,10 +11,12 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/digest"
@@ -56,6 +58,8 @@ type conversation struct {
 	auth    map[string]*digest.Client // by host:port
 	login   credentials
 	http    *http.Transport
+
+	pinned atomic.Pointer[netip.AddrPort] // of target, once it has been reached
 }
 
 // credentials are what a challenge is answered with.
@@ -91,22 +95,38 @@ func (c *Client) converse(t endpoint.Target, base *url.URL, names []string, logi
 
 func (v *conversation) close() { v.http.CloseIdleConnections() }
 
-// dial connects to the server that was picked, or to where it sent us.
+// dial connects to the server that was picked, or to where it sent us. Once an
+// address has answered the conversation stays with it.
 func (v *conversation) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.rule.Response)
 	defer cancel()
-	dial := v.c.cfg.Dial
 	if route := v.c.cfg.Route; route != nil {
 		host, _, err := net.SplitHostPort(addr)
 		if err != nil {
 			return nil, err
 		}
-		dial = route(host)
+		if by := route(host); by != nil {
+			return by(ctx, network, addr)
+		}
 	}
-	if addr == hostPort(v.base) {
-		addr = v.target.Addr.String()
+	if addr != hostPort(v.base) {
+		return v.c.cfg.Dial(ctx, network, addr)
 	}
-	return dial(ctx, network, addr)
+	if at := v.pinned.Load(); at != nil {
+		return v.c.cfg.Dial(ctx, network, at.String())
+	}
+	conn, at, err := v.target.Dial(ctx, network, v.c.cfg.Dial)
+	if err == nil {
+		v.pinned.Store(&at)
+	}
+	return conn, err
+}
+
+// refused says whether err is a proxy's that will not have us: no other server
+// would change its mind.
+func refused(err error) bool {
+	var proxy *endpoint.ProxyError
+	return errors.As(err, &proxy) && proxy.Status == http.StatusProxyAuthRequired
 }
 
 // dialTLS verifies against all the names that are good for the server we began
@@ -196,6 +216,8 @@ func (e *StatusError) Error() string {
 
 func final(err error) error { return &endpoint.Final{Err: err} }
 
+func local(err error) error { return &endpoint.Local{Err: err} }
+
 // A response was read to its end, or to one byte over the limit.
 type response struct {
 	*http.Response
@@ -216,7 +238,7 @@ func (v *conversation) ask(ctx context.Context, u *url.URL, etag string) (*respo
 		req.AddCookie(cookie)
 	}
 	if err := v.authorize(req); err != nil {
-		return nil, final(err)
+		return nil, local(err)
 	}
 	began := time.Now()
 	log := v.c.log.With("id", v.id, "url", place(u), "server", v.target.Addr)
@@ -224,6 +246,9 @@ func (v *conversation) ask(ctx context.Context, u *url.URL, etag string) (*respo
 	resp, err := v.http.RoundTrip(req)
 	if err != nil {
 		log.Info("no answer", "after", time.Since(began).Round(time.Millisecond), "timeout", endpoint.IsTimeout(err), "err", err)
+		if refused(err) {
+			err = local(err)
+		}
 		return nil, err
 	}
 	defer resp.Body.Close()

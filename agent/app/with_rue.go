@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -117,14 +119,20 @@ func (r *rue) config(made string) (rueconfig.Config, error) {
 		return rueconfig.Config{}, err
 	}
 	// A channel of its own: the servers that it blocks are not the ACS's, and
-	// it picks the next one itself.
-	own := &endpoint.Dialer{Resolver: d.Resolver, Base: d.Base, Proxy: d.Proxy, NoProxy: d.NoProxy, Attempts: 1}
-	direct := &endpoint.Dialer{Resolver: d.Resolver, Base: d.Base, Attempts: 1}
+	// it picks the next address itself.
+	byProxy := &endpoint.Dialer{Resolver: d.Resolver, Base: d.Base, Proxy: d.Proxy, NoProxy: d.NoProxy, Attempts: 2}
 	route := func(host string) endpoint.DialFunc {
-		if own.UsesProxy(host) { // what is excepted is so by name: the address does not tell
-			return own.DialContext
+		if byProxy.UsesProxy(host) { // by name: what is excepted, and what a proxy lets through, is so by name
+			return byProxy.DialContext
 		}
-		return direct.DialContext
+		return nil
+	}
+	byName := &endpoint.Dialer{Resolver: d.Resolver, Base: d.Base}
+	direct := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if _, err := netip.ParseAddrPort(addr); err == nil {
+			return d.Base(ctx, network, addr)
+		}
+		return byName.DialContext(ctx, network, addr)
 	}
 	return rueconfig.Config{
 		Domain: s.Get(settings.RUEDomain), Registry: s.Get(settings.RUERegistry), Provider: s.Get(settings.RUEProvider),
@@ -133,7 +141,7 @@ func (r *rue) config(made string) (rueconfig.Config, error) {
 		Username: s.Get(settings.RUEUsername), Password: rueconfig.Secret(s.Get(settings.RUEPassword)), Basic: s.Bool(settings.RUEBasic),
 		Instance: a.id.OUI + "-" + a.id.SerialNumber, APIKey: rueconfig.Secret(s.Get(settings.RUEAPIKey)),
 		DomainOnly: s.Bool(settings.RUEDomainOnly),
-		Resolver:   d.Resolver, Dial: own.DialContext, Route: route, Trust: r.trust, Rules: rules, UserAgent: "Gatehouse/" + a.cfg.Version,
+		Resolver:   d.Resolver, Dial: direct, Route: route, Trust: r.trust, Rules: rules, UserAgent: "Gatehouse/" + a.cfg.Version,
 		Cache: a.state.File("provider", 1), Factory: r.factory, Apply: r.applyOf(made),
 		Rand: a.cfg.Rand, Log: a.log.With("component", "rue"),
 	}, nil

@@ -60,6 +60,15 @@ func (e *Final) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *Final) Unwrap() error { return e.Err }
 
+// A Local error lies with us, or with a proxy that will not have us: it says
+// nothing about any server, and ends the request.
+type Local struct{ Err error }
+
+func (e *Local) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *Local) Unwrap() error { return e.Err }
+
 // A StatusError is an answer of a server that cannot answer (5xx, or 429 and
 // 408, which ask for patience).
 type StatusError struct {
@@ -111,9 +120,9 @@ func IsTimeout(err error) bool {
 
 // Do makes one request: call is told a server, and returns nil for any answer
 // of it. A network or TLS error, a time-out and a [StatusError] block that
-// server, and the next one is tried at once; [Final] ends it there. The error
-// is call's own when it is final, else an *AttemptsError, or says why no
-// server was found.
+// server, and the next one is tried at once; [Final] and [Local] end it there.
+// The error is call's own then, else an *AttemptsError, or says why no server
+// was found.
 //
 // With PolicySticky a time-out ends the request, for the server may have acted
 // on it; what follows goes to the next one.
@@ -136,6 +145,11 @@ func (c *Channel) Do(ctx context.Context, call func(ctx context.Context, t Targe
 			pause(ctx, rand.N(sameAgain))
 		}
 		err := call(ctx, t)
+		var local *Local
+		if errors.As(err, &local) {
+			c.note(ctx, local.Err)
+			return local.Err
+		}
 		var final *Final
 		if err == nil || errors.As(err, &final) {
 			c.worked(t)
@@ -228,7 +242,8 @@ func (c *Channel) worked(t Target) {
 	}
 }
 
-// failed blocks a server, and leaves it where the channel sticks to one.
+// failed blocks a server, by all the addresses that were tried, and leaves it
+// where the channel sticks to one.
 func (c *Channel) failed(t Target, err error) {
 	var status *StatusError
 	var wait time.Duration
@@ -241,6 +256,12 @@ func (c *Channel) failed(t Target, err error) {
 	}
 	c.mu.Unlock()
 	c.pool.block(t.Addr, wait)
+	var dial *DialError
+	if errors.As(err, &dial) {
+		for _, try := range dial.Tries {
+			c.pool.block(try.Addr, wait)
+		}
+	}
 }
 
 // note keeps what went wrong last; a caller who gives up is no fault of a server.

@@ -34,7 +34,7 @@ func (s *site) seen() string {
 // targets are servers called a, b, c, …
 func targets(n int) (f Found) {
 	for i := range n {
-		f.Targets = append(f.Targets, Target{string(rune('a' + i)), netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(48 + i)}), 443)})
+		f.Targets = append(f.Targets, Target{Name: string(rune('a' + i)), Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(48 + i)}), 443)})
 	}
 	return f
 }

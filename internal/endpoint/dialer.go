@@ -23,8 +23,9 @@ const (
 )
 
 // A Dialer opens connections by name: it resolves, tries one address after the
-// other and remembers in its Pool which ones failed. Its fields are set before
-// use and not changed after; it may be used by several goroutines.
+// other, of two families both at nearly the same time, and remembers in its
+// Pool which ones failed. Its fields are set before use and not changed after;
+// it may be used by several goroutines.
 type Dialer struct {
 	Resolver  *Resolver
 	Pool      Pool     // of this channel
@@ -157,22 +158,30 @@ func (d *Dialer) reach(ctx context.Context, network, host string, port uint16, p
 		order = d.Pool.Order(addrs)
 	}
 	failed := &DialError{Host: name}
-	for i := range attempts {
-		a := order[i%len(order)]
-		if i >= len(order) {
+	for len(failed.Tries) < attempts {
+		i := len(failed.Tries)
+		next := []netip.AddrPort{order[i%len(order)]}
+		switch {
+		case i >= len(order):
 			pause(ctx, rand.N(sameAgain))
+		case i+1 < min(len(order), attempts) && order[i].Addr().Is4() != order[i+1].Addr().Is4():
+			next = order[i : i+2]
 		}
-		c, err := d.one(ctx, network, a)
-		if err == nil {
-			d.Pool.unblock(a)
-			p.set(name, a)
+		c, at, tries := race(ctx, next, func(ctx context.Context, a netip.AddrPort) (net.Conn, error) { return d.one(ctx, network, a) })
+		if ctx.Err() == nil { // else it proves nothing against them
+			for _, t := range tries {
+				d.Pool.block(t.Addr, 0)
+			}
+		}
+		if c != nil {
+			d.Pool.unblock(at)
+			p.set(name, at)
 			return c, nil
 		}
-		failed.Tries = append(failed.Tries, DialTry{a, err})
+		failed.Tries = append(failed.Tries, tries...)
 		if ctx.Err() != nil {
 			break
 		}
-		d.Pool.block(a, 0)
 	}
 	return nil, failed
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -24,15 +25,16 @@ type Search struct {
 	// question. Whoever must not be led astray by an attacker who only drops
 	// packets leaves it false.
 	OnSilence bool
-	// Single takes one address of each name: who talks to it must always meet
-	// the same server.
+	// Single takes one address of each name and family: who talks to it must
+	// always meet the same server.
 	Single bool
 }
 
 // A Target is one server: an address, and the name that it goes by.
 type Target struct {
-	Name string
-	Addr netip.AddrPort
+	Name  string
+	Addr  netip.AddrPort
+	Other netip.AddrPort // of the other family, where the name has both; see Dial
 }
 
 func (t Target) String() string { return t.Name + " (" + t.Addr.String() + ")" }
@@ -81,13 +83,19 @@ func (r *Resolver) findAll(ctx context.Context, s Search, srv bool, records []SR
 		if !a.Expires.IsZero() && (f.Expires.IsZero() || a.Expires.Before(f.Expires)) {
 			f.Expires = a.Expires
 		}
-		if s.Single && len(a.Addrs) > 1 {
-			f.Several = append(f.Several, rec.Target)
-			a.Addrs = a.Addrs[:1]
+		if s.Single {
+			var left bool
+			if a.Addrs, left = single(a.Addrs); left {
+				f.Several = append(f.Several, rec.Target)
+			}
 		}
 		for _, addr := range a.Addrs {
+			t := Target{Name: rec.Target, Addr: netip.AddrPortFrom(addr, rec.Port)}
+			if i := slices.IndexFunc(a.Addrs, func(o netip.Addr) bool { return o.Is4() != addr.Is4() }); i >= 0 {
+				t.Other = netip.AddrPortFrom(a.Addrs[i], rec.Port)
+			}
 			if len(f.Targets) < maxTargets {
-				f.Targets = append(f.Targets, Target{rec.Target, netip.AddrPortFrom(addr, rec.Port)})
+				f.Targets = append(f.Targets, t)
 			}
 		}
 	}
@@ -98,4 +106,15 @@ func (r *Resolver) findAll(ctx context.Context, s Search, srv bool, records []SR
 		return Found{}, fmt.Errorf("none of the %d servers of %s can be found: %w", len(errs), s.Domain, errors.Join(errs...))
 	}
 	return f, nil
+}
+
+// single keeps the first address, which goes for the one of the other family,
+// too: they are one host. It says whether others were left out.
+func single(addrs []netip.Addr) (first []netip.Addr, left bool) {
+	first = addrs[:1:1]
+	other := slices.IndexFunc(addrs, func(a netip.Addr) bool { return a.Is4() != addrs[0].Is4() })
+	if other >= 0 {
+		first = append(first, addrs[other])
+	}
+	return first, len(addrs) > len(first)
 }
