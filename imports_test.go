@@ -35,6 +35,7 @@ var may = map[string]string{
 	"cwmp":         "internal/digest internal/trust",
 	"cwmp/connreq": "internal/digest internal/guard",
 
+	"internal/accept":          "",
 	"internal/digest":          "",
 	"internal/guard":           "",
 	"internal/endpoint":        "internal/digest",
@@ -57,7 +58,7 @@ var may = map[string]string{
 	"agent/transfer": "platform internal/digest internal/store",
 	"agent/rpc":      "cwmp datamodel agent/core agent/notify agent/transfer",
 	"agent/api":      "datamodel agent/core agent/notify",
-	"agent/control":  "agent/api",
+	"agent/control":  "agent/api internal/accept",
 	"agent/bus":      "agent/api datamodel internal/systembus",
 	"agent/ubus":     "agent/api agent/core internal/ubus",
 
@@ -65,7 +66,7 @@ var may = map[string]string{
 	"openwrt/ipk": "",
 
 	"docs/examples/go": "",
-	"agent/metrics":    "agent/api",
+	"agent/metrics":    "agent/api internal/accept",
 	"agent/app": "platform datamodel datamodel/tr181 cwmp cwmp/connreq internal/endpoint internal/guard internal/store" +
 		" agent/api agent/bus agent/control agent/core agent/diag agent/metrics agent/notify agent/rpc agent/settings agent/transfer agent/ubus internal/systembus internal/ubus nat nat/xmpp rueconfig",
 	"agent/doctor": "agent/api agent/settings internal/digest internal/endpoint platform",

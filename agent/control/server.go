@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/agent/api"
+	"gatehouse/internal/accept"
 )
 
 const (
@@ -41,30 +42,10 @@ type Server struct {
 
 // Serve serves l until ctx ends, closes it, and waits for the calls under way.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	var calls sync.WaitGroup
-	defer calls.Wait()
-	calling, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer l.Close()
-	defer context.AfterFunc(calling, func() { l.Close() })()
-	slots := make(chan struct{}, maxConns)
-	for {
-		slots <- struct{}{} // the end of ctx ends the calls, and so frees one
-		conn, err := l.Accept()
-		if ctx.Err() != nil {
-			if err == nil {
-				conn.Close()
-			}
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("control socket: %w", err)
-		}
-		calls.Go(func() {
-			defer func() { <-slots }()
-			s.serve(calling, conn)
-		})
+	if err := accept.Serve(ctx, l, maxConns, s.serve); err != nil {
+		return fmt.Errorf("control socket: %w", err)
 	}
+	return nil
 }
 
 // enter counts a caller; leave must be called when entered.
@@ -88,8 +69,6 @@ func (s *Server) leave(count *int) {
 func (s *Server) serve(ctx context.Context, conn net.Conn) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	out := newAnswer(conn)
 
 	who, limit := s.Who(conn), maxRequest

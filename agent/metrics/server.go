@@ -9,10 +9,10 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"time"
 
 	"gatehouse/agent/api"
+	"gatehouse/internal/accept"
 )
 
 // Limits of the door. Whoever stands there is on this machine, but need not
@@ -35,36 +35,17 @@ type Server struct {
 // Serve serves l until ctx ends, which is no error, closes it, and waits for
 // the answers under way.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	var callers sync.WaitGroup
-	defer callers.Wait()
-	serving, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer l.Close()
-	defer context.AfterFunc(serving, func() { l.Close() })()
-	slots := make(chan struct{}, maxConns)
-	for {
-		slots <- struct{}{} // a caller ends within twice the patience, and so frees one
-		conn, err := l.Accept()
-		if ctx.Err() != nil {
-			if err == nil {
-				conn.Close()
-			}
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("metrics: %w", err)
-		}
-		callers.Go(func() {
-			defer func() { <-slots }()
-			defer conn.Close()
-			defer context.AfterFunc(serving, func() { conn.Close() })()
+	err := accept.Serve(ctx, l, maxConns, func(_ context.Context, conn net.Conn) {
+		conn.SetDeadline(time.Now().Add(patience))
+		if answer := s.answer(conn); answer != nil {
 			conn.SetDeadline(time.Now().Add(patience))
-			if answer := s.answer(conn); answer != nil {
-				conn.SetDeadline(time.Now().Add(patience))
-				conn.Write(answer)
-			}
-		})
+			conn.Write(answer)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("metrics: %w", err)
 	}
+	return nil
 }
 
 // answer reads one request and returns the whole answer; nil when there is
