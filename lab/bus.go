@@ -41,21 +41,7 @@ func parseBus(args []string, out io.Writer) (o busOptions, err error) {
 	return o, nil
 }
 
-func runBus(ctx context.Context, args []string) int {
-	o, err := parseBus(args, os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "gatehouse-lab ubusd:", err)
-		return 2
-	}
-	if err := serveBus(ctx, o, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "gatehouse-lab ubusd:", err)
-		return 1
-	}
-	return 0
-}
+func runBus(ctx context.Context, o busOptions) (int, error) { return 0, serveBus(ctx, o, os.Stdout) }
 
 // serveBus serves until ctx ends. The addresses are for documentation (RFC 5737).
 func serveBus(ctx context.Context, o busOptions, out io.Writer) error {

@@ -10,7 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -52,13 +52,13 @@ func run(ctx context.Context, args []string) int {
 	}
 	switch args[0] {
 	case "serve":
-		return runServe(ctx, args[1:])
+		return command(ctx, args, parseServe, runServe)
 	case "replay":
-		return runReplay(ctx, args[1:])
+		return command(ctx, args, parseReplay, runReplay)
 	case "ubusd":
-		return runBus(ctx, args[1:])
+		return command(ctx, args, parseBus, runBus)
 	case "provider":
-		return runProvide(ctx, args[1:])
+		return command(ctx, args, parseProvide, runProvide)
 	case "demo":
 		return runDemo(ctx, args[1:])
 	case "help", "-h", "--help":
@@ -69,29 +69,24 @@ func run(ctx context.Context, args []string) int {
 	return 2
 }
 
-func runServe(ctx context.Context, args []string) int {
-	o, err := parseServe(args, os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
+// command is the subcommand args[0]: parse reads its options, and do tells how
+// many rules a CPE broke.
+func command[O any](ctx context.Context, args []string, parse func([]string, io.Writer) (O, error), do func(context.Context, O) (int, error)) int {
+	o, err := parse(args[1:], os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
 		return 0
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "gatehouse-lab serve:", err)
-		return 2
 	}
-	out := &screen{w: os.Stdout, colour: isTerminal(os.Stdout), soap: o.soap}
-	l, err := net.Listen("tcp", o.listen)
-	broken := 0
+	code := 2
 	if err == nil {
-		broken, err = serve(ctx, o, l, os.Stdin, out)
+		var broken int
+		broken, err = do(ctx, o)
+		code = min(broken, 1)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "gatehouse-lab serve:", err)
-		return 1
+		fmt.Fprintf(os.Stderr, "gatehouse-lab %s: %v\n", args[0], err)
+		code = max(code, 1)
 	}
-	if broken > 0 {
-		return 1
-	}
-	return 0
+	return code
 }
 
 // isTerminal tells whether f is one and colours are welcome (no-color.org).

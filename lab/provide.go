@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -44,20 +43,8 @@ func parseProvide(args []string, out io.Writer) (o provideOptions, err error) {
 	return o, nil
 }
 
-func runProvide(ctx context.Context, args []string) int {
-	o, err := parseProvide(args, os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "gatehouse-lab provider:", err)
-		return 2
-	}
-	if err := provide(ctx, o, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "gatehouse-lab provider:", err)
-		return 1
-	}
-	return 0
+func runProvide(ctx context.Context, o provideOptions) (int, error) {
+	return 0, provide(ctx, o, os.Stdout)
 }
 
 // settings are the subscriber's.

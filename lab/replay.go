@@ -119,24 +119,11 @@ func replay(ctx context.Context, o replayOptions, l net.Listener, out *screen) (
 	return grave, nil
 }
 
-// runReplay is the subcommand; it returns the exit code.
-func runReplay(ctx context.Context, args []string) int {
-	o, err := parseReplay(args, os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "gatehouse-lab replay:", err)
-		return 2
-	}
+// runReplay plays where the options say.
+func runReplay(ctx context.Context, o replayOptions) (grave int, err error) {
 	l, err := net.Listen("tcp", o.listen)
-	grave := 0
-	if err == nil {
-		grave, err = replay(ctx, o, l, &screen{w: os.Stdout, colour: isTerminal(os.Stdout)})
-	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "gatehouse-lab replay:", err)
-		return 1
+		return 0, err
 	}
-	return min(grave, 1)
+	return replay(ctx, o, l, &screen{w: os.Stdout, colour: isTerminal(os.Stdout)})
 }

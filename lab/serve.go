@@ -289,3 +289,12 @@ func summary(s *acs.Server, out *screen) {
 	parts = append(parts, fmt.Sprintf("%d violations", len(s.Violations())))
 	out.line("", "", strings.Join(parts, ", "))
 }
+
+// runServe serves where the options say, and talks to the terminal.
+func runServe(ctx context.Context, o serveOptions) (broken int, err error) {
+	l, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return 0, err
+	}
+	return serve(ctx, o, l, os.Stdin, &screen{w: os.Stdout, colour: isTerminal(os.Stdout), soap: o.soap})
+}
