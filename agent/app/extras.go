@@ -29,6 +29,9 @@ type extra struct {
 type provider interface {
 	tr181.Provider
 	api.Provider
+	// ForgetProvider takes back all that the document did; where it is still
+	// configured it is fetched anew.
+	ForgetProvider()
 }
 
 // tell passes a hint to every extra that cares.

@@ -53,6 +53,9 @@ const PlatformDir = "config"
 // its own part. It may run twice.
 func (a *Agent) wipe(ctx context.Context) error {
 	a.transfers.Queue.Forget()
+	if a.provider != nil {
+		a.provider.ForgetProvider()
+	}
 	return errors.Join(
 		a.settings.Reset(ctx),
 		a.notify.Reset(ctx),

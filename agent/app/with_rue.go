@@ -279,53 +279,86 @@ func (r *rue) apply(d *rueconfig.Document) {
 	if len(changed) > 0 {
 		a.log.Info("the provider has changed settings of the agent", "settings", strings.Join(changed, " "))
 	}
-	if x := d.Agent.XMPP; a.settings.Bool(settings.RUEAgent) && x.Domain != "" && r.live.Load() {
-		if err := r.applyXMPP(x); err != nil {
-			a.log.Warn("the XMPP connection of the provider is not made", "err", err)
-		}
-	}
 	if r.live.Load() {
+		x := d.Agent.XMPP
+		if !a.settings.Bool(settings.RUEAgent) {
+			x = rueconfig.XMPP{}
+		}
+		if err := r.applyXMPP(x); err != nil {
+			a.log.Warn("the XMPP connection of the provider is not as it says", "err", err)
+		}
 		a.hint(tr181.ProviderChanged)
 		poke(r.voice.poked)
 	}
 }
 
-// applyXMPP makes the connection that the provider wants, under an alias of its
-// own, and points connection requests to it.
+// xmppRow is the provider's connection, under an alias of its own.
+const xmppRow = "Device.XMPP.Connection.[provider]."
+
+// applyXMPP makes the connection that the provider wants and points connection
+// requests to it; without a domain it is gone.
 func (r *rue) applyXMPP(x rueconfig.XMPP) error {
-	const row = "Device.XMPP.Connection.[provider]."
 	ctx := context.Background()
+	if x.Domain == "" {
+		return r.dropXMPP(ctx)
+	}
+	set := func(name, v string) datamodel.Assignment { return datamodel.Assignment{Path: name, Value: v} }
+	err := r.change(ctx, func(tx *datamodel.Tx) error {
+		tx.AutoCreate = true
+		return tx.Set(ctx, set(xmppRow+"Domain", x.Domain), set(xmppRow+"Username", x.UserName), set(xmppRow+"Password", string(x.Password)),
+			set(xmppRow+"Resource", x.Resource), set(xmppRow+"UseTLS", "true"), set(xmppRow+"Enable", "true"))
+	})
+	if err != nil {
+		return err
+	}
+	// What it is called is known only now.
+	info, err := r.agent.tree.Describe(ctx, xmppRow+"Domain")
+	if err != nil {
+		return err
+	}
+	return r.change(ctx, func(tx *datamodel.Tx) error {
+		as := []datamodel.Assignment{set(requestsByXMPP, strings.TrimSuffix(info.Path, ".Domain"))}
+		if len(x.AllowedJabberIDs) > 0 {
+			as = append(as, set(allowedJabberIDs, strings.Join(x.AllowedJabberIDs, ",")))
+		}
+		return tx.Set(ctx, as...)
+	})
+}
+
+const (
+	requestsByXMPP   = "Device.ManagementServer.ConnReqXMPPConnection"
+	allowedJabberIDs = "Device.ManagementServer.ConnReqAllowedJabberIDs"
+)
+
+// dropXMPP takes the provider's connection out, if there is one: it holds a
+// subscriber's password.
+func (r *rue) dropXMPP(ctx context.Context) error {
+	info, err := r.agent.tree.Describe(ctx, xmppRow+"Domain")
+	if err != nil {
+		return nil // there is none, or nothing of XMPP at all
+	}
+	uses := false
+	for v, err := range r.agent.tree.Values(ctx, requestsByXMPP) {
+		uses = err == nil && v.Value == strings.TrimSuffix(info.Path, ".Domain")
+	}
+	return r.change(ctx, func(tx *datamodel.Tx) error {
+		if uses {
+			if err := tx.Set(ctx, datamodel.Assignment{Path: requestsByXMPP}, datamodel.Assignment{Path: allowedJabberIDs}); err != nil {
+				return err
+			}
+		}
+		return tx.Delete(ctx, xmppRow)
+	})
+}
+
+// change is one transaction.
+func (r *rue) change(ctx context.Context, f func(tx *datamodel.Tx) error) error {
 	tx, err := r.agent.tree.Begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer tx.Abort()
-	tx.AutoCreate = true
-	set := func(name, v string) datamodel.Assignment { return datamodel.Assignment{Path: name, Value: v} }
-	as := []datamodel.Assignment{
-		set(row+"Domain", x.Domain), set(row+"Username", x.UserName), set(row+"Password", string(x.Password)),
-		set(row+"Resource", x.Resource), set(row+"UseTLS", "true"), set(row+"Enable", "true"),
-	}
-	if err := tx.Set(ctx, as...); err != nil {
-		return err
-	}
-	if _, err := tx.Commit(ctx); err != nil {
-		return err
-	}
-	// What it is called is known only now.
-	info, err := r.agent.tree.Describe(ctx, row+"Domain")
-	if err != nil {
-		return err
-	}
-	if tx, err = r.agent.tree.Begin(ctx); err != nil {
-		return err
-	}
-	defer tx.Abort()
-	as = []datamodel.Assignment{set("Device.ManagementServer.ConnReqXMPPConnection", strings.TrimSuffix(info.Path, ".Domain"))}
-	if len(x.AllowedJabberIDs) > 0 {
-		as = append(as, set("Device.ManagementServer.ConnReqAllowedJabberIDs", strings.Join(x.AllowedJabberIDs, ",")))
-	}
-	if err := tx.Set(ctx, as...); err != nil {
+	if err := f(tx); err != nil {
 		return err
 	}
 	_, err = tx.Commit(ctx)
@@ -366,6 +399,20 @@ func (r *rue) FetchProvider() {
 	if c, err := r.present(); err == nil {
 		c.Soon()
 	}
+}
+
+// ForgetProvider implements provider: a factory reset. The copy on disk goes
+// with the state.
+func (r *rue) ForgetProvider() {
+	c, err := r.present()
+	if err != nil {
+		return
+	}
+	if err := c.Reset(); err != nil {
+		r.agent.log.Warn("the provider's configuration is not forgotten", "err", err)
+	}
+	r.apply(&rueconfig.Document{})
+	c.Soon()
 }
 
 // Provider implements api.Provider.
