@@ -36,6 +36,7 @@ var may = map[string]string{
 	"cwmp/connreq": "internal/digest internal/guard",
 
 	"internal/accept":          "",
+	"internal/dhcpoption":      "",
 	"internal/digest":          "",
 	"internal/guard":           "",
 	"internal/endpoint":        "internal/digest",

@@ -19,25 +19,26 @@ import (
 // A Platform is a set of roles. A nil role is one that this device does not
 // have; the objects that need it are then absent from the data model.
 type Platform struct {
-	Name      string // "linux", "openwrt", "fake"
-	Identity  Identity
-	System    System
-	TCP       TCP
-	Processes Processes
-	Sensors   Sensors
-	Logs      Logs
-	Links     Links
-	Addresses Addresses
-	Routes    Routes
-	Neighbors Neighbors
-	IPv6      IPv6
-	Resolver  Resolver
-	Clock     Clock
-	Network   Network
-	Power     Power
-	Events    Events
-	Firmware  Firmware
-	Prober    Prober
+	Name       string // "linux", "openwrt", "fake"
+	Identity   Identity
+	System     System
+	TCP        TCP
+	Processes  Processes
+	Sensors    Sensors
+	Logs       Logs
+	Links      Links
+	Addresses  Addresses
+	Routes     Routes
+	Neighbors  Neighbors
+	IPv6       IPv6
+	Resolver   Resolver
+	Clock      Clock
+	Network    Network
+	Power      Power
+	Events     Events
+	Firmware   Firmware
+	DHCPClient DHCPClient
+	Prober     Prober
 
 	ConfigFile ConfigFile
 	Voice      Voice // nil: a voice stack of its own has to read our file
@@ -381,6 +382,7 @@ const (
 	StationChanged
 	LeaseChanged
 	InterfaceChanged // a logical interface went up or down
+	DHCPAnswered     // a DHCP server has answered a client of this device
 )
 
 // An Event is a hint to look again: it carries no values. Key narrows it to

@@ -3,16 +3,17 @@
 //
 //   - what is built in,
 //   - what the agent made up for itself once (its connection request path),
+//   - DHCP, which with acs.dhcp_over_factory comes after the next two,
 //   - the factory file of the image,
 //   - the provider's document,
-//   - DHCP,
 //   - what the ACS, or somebody at the agent's own doors, wrote: the state file,
 //   - the administrator's configuration file.
 //
 // The file is above what was written because it was there first or because it
 // has changed since: as long as an option says what it said when the ACS wrote,
 // the ACS's value counts. So the last who spoke is heard, and the agent never
-// writes a configuration file.
+// writes a configuration file. What DHCP said last is kept with what was written:
+// a lease that no longer says where the ACS is must not lose the ACS.
 package settings
 
 import (
@@ -30,7 +31,7 @@ import (
 )
 
 // Layer is where a value comes from. A higher one overrules a lower one, except
-// as the package says of State and File.
+// as the package says of State and File, and of DHCP.
 type Layer uint8
 
 // The layers.
@@ -71,8 +72,8 @@ type Settings struct {
 
 	change atomic.Pointer[func([]string)]
 
-	mu     sync.Mutex // serialises who changes the layers below
-	lower  [layers]map[string]string
+	mu     sync.Mutex                // serialises who changes the layers below
+	lower  [layers]map[string]string // of the files and the provider
 	state  state
 	unread error           // why the state could not be read; nothing is written over it
 	warned map[string]bool // what has been said about the files, so that a reload does not repeat it
@@ -186,7 +187,8 @@ func (s *Settings) tell(names []string) {
 
 // SetLayer replaces what the provider's document or DHCP says. Names that are
 // unknown or not for it, and bad values, are left out and make the error; the
-// rest counts. It returns the settings that have another value now.
+// rest counts. What DHCP says is on disk when it returns, or the error says that
+// it is not. It returns the settings that have another value now.
 func (s *Settings) SetLayer(layer Layer, values map[string]string) (changed []string, err error) {
 	if layer != Provider && layer != DHCP {
 		return nil, fmt.Errorf("layer %s is not set from outside", layer)
@@ -206,7 +208,11 @@ func (s *Settings) SetLayer(layer Layer, values map[string]string) (changed []st
 		good[name] = v
 	}
 	s.mu.Lock()
-	s.lower[layer] = good
+	if layer == DHCP {
+		errs = append(errs, s.learn(good))
+	} else {
+		s.lower[layer] = good
+	}
 	changed = s.resolve()
 	s.mu.Unlock()
 	s.tell(changed)
@@ -243,11 +249,16 @@ func (s *Settings) resolve() (changed []string) {
 	before := s.view.Load()
 	v := new(view)
 	// The policy comes first: which URLs count depends on it.
-	allow := index()[AllowHTTP]
-	v[allow].value, v[allow].layer = s.resolveOne(&table[allow], true)
-	http := v[allow].value == "true"
+	says := func(name string) bool {
+		value, _ := s.resolveOne(&table[index()[name]], policy{})
+		return value == "true"
+	}
+	p := policy{http: says(AllowHTTP), order: &lastDHCP}
+	if says(DHCPOverFactory) {
+		p.order = &firstDHCP
+	}
 	for i := range table {
-		v[i].value, v[i].layer = s.resolveOne(&table[i], http)
+		v[i].value, v[i].layer = s.resolveOne(&table[i], p)
 		if before != nil && before[i].value != v[i].value {
 			changed = append(changed, table[i].name)
 		}
@@ -260,24 +271,46 @@ func (s *Settings) resolve() (changed []string) {
 	return changed
 }
 
-func (s *Settings) resolveOne(set *setting, http bool) (string, Layer) {
-	usable := func(v string) bool { return set.kind != acsURL || http || !forbidden(v) }
+// A policy says how the layers are resolved; the zero value will do for settings
+// that neither the ACS nor DHCP can set.
+type policy struct {
+	http  bool // URLs may be plain http
+	order *[5]Layer
+}
+
+// The orders of the layers but State, from the highest on.
+var (
+	firstDHCP = [...]Layer{File, DHCP, Provider, Factory, Generated}
+	lastDHCP  = [...]Layer{File, Provider, Factory, DHCP, Generated}
+)
+
+func (s *Settings) resolveOne(set *setting, p policy) (string, Layer) {
+	usable := func(v string) bool { return set.kind != acsURL || p.http || !forbidden(v) }
 	file, inFile := s.lower[File][set.name]
 	if w, ok := s.state.written[set.name]; ok && usable(w.value) && (!inFile || w.seen == fingerprint(set.name, file)) {
 		return w.value, State
 	}
-	for layer := File; layer > BuiltIn; layer-- {
-		if layer == State {
-			continue
-		}
-		if v, ok := s.lower[layer][set.name]; ok && usable(v) {
+	order := p.order
+	if order == nil {
+		order = &lastDHCP
+	}
+	for _, layer := range order {
+		if v, ok := s.layer(layer)[set.name]; ok && usable(v) {
 			return v, layer
 		}
 	}
-	if v, ok := s.state.generated[set.name]; ok {
-		return v, Generated
-	}
 	return set.def, BuiltIn
+}
+
+// layer is what one says, but for State.
+func (s *Settings) layer(l Layer) map[string]string {
+	switch l {
+	case Generated:
+		return s.state.generated
+	case DHCP:
+		return s.state.learned
+	}
+	return s.lower[l]
 }
 
 // forbidden says whether a URL needs allow_http.

@@ -109,8 +109,13 @@ func TestLayers(t *testing.T) {
 		h.wantValue(s, URL, url, layer)
 	}
 	set(Provider, "https://provider/")
+	if changed, err := s.SetLayer(DHCP, map[string]string{URL: "https://other/"}); err != nil || len(changed) > 0 {
+		t.Errorf("DHCP over the factory's and the provider's: %v %v", changed, err)
+	}
+	h.reload(s, "config acs\n option dhcp_over_factory 1\n", URL, DHCPOverFactory)
+	h.wantValue(s, URL, "https://other/", DHCP)
 	set(DHCP, "https://dhcp/")
-	h.reload(s, acsX, URL)
+	h.reload(s, acsX, URL, DHCPOverFactory)
 	h.wantValue(s, URL, "https://x/", File)
 
 	if err := s.Put(map[string]string{URL: "https://acs/"}); err != nil {
@@ -118,7 +123,7 @@ func TestLayers(t *testing.T) {
 	}
 	h.wantValue(s, URL, "https://acs/", State)
 	h.wantValue(h.open(), URL, "https://acs/", State)
-	if len(h.changes) != 5 {
+	if len(h.changes) != 6 {
 		t.Errorf("heard of %v", h.changes)
 	}
 	if text, _ := os.ReadFile(h.config); string(text) != acsX {
@@ -200,8 +205,13 @@ func TestNothingWrittenWithoutNeed(t *testing.T) {
 	if err := s.Generate(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.SetLayer(DHCP, map[string]string{ProvisioningCode: "p"}); err != nil {
+	if _, err := s.SetLayer(Provider, map[string]string{ProvisioningCode: "p"}); err != nil {
 		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := s.SetLayer(DHCP, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if wrote := h.fsys.Calls()[calls:]; len(wrote) > 0 {
 		t.Errorf("written: %v", wrote)
@@ -263,11 +273,11 @@ func TestPlainHTTP(t *testing.T) {
 			t.Errorf("written %q: %v", url, err)
 		}
 	}
-	if _, err := s.SetLayer(DHCP, map[string]string{URL: "http://rogue/"}); err != nil {
-		t.Error(err)
-	}
 	if err := s.Reset(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := s.SetLayer(DHCP, map[string]string{URL: "http://rogue/"}); err != nil {
+		t.Error(err)
 	}
 	h.reload(s, "", URL)
 	h.wantValue(s, URL, "", BuiltIn) // the rogue does not count
@@ -278,6 +288,35 @@ func TestPlainHTTP(t *testing.T) {
 	}
 	h.reload(s, "", URL, AllowHTTP) // no longer allowed: what was written does not count either
 	h.wantValue(s, URL, "", BuiltIn)
+}
+
+// TestLearned: what DHCP said last is known after a restart, until the factory
+// reset, and is never written twice.
+func TestLearned(t *testing.T) {
+	h := newHouse(t, "")
+	s := h.open()
+	said := map[string]string{URL: "https://d/", ProvisioningCode: "p"}
+	if _, err := s.SetLayer(DHCP, said); err != nil {
+		t.Fatal(err)
+	}
+	s = h.open()
+	h.wantValue(s, URL, "https://d/", DHCP)
+	calls := len(h.fsys.Calls())
+	if _, err := s.SetLayer(DHCP, said); err != nil || len(h.fsys.Calls()) != calls {
+		t.Errorf("written again: %v %v", h.fsys.Calls()[calls:], err)
+	}
+	h.fsys.SetReadOnly(true)
+	if _, err := s.SetLayer(DHCP, map[string]string{URL: "https://e/"}); err == nil || !strings.Contains(err.Error(), "after a restart") {
+		t.Errorf("a disk that cannot be written: %v", err)
+	}
+	h.wantValue(s, URL, "https://e/", DHCP) // for this run
+	h.fsys.SetReadOnly(false)
+	h.wantValue(h.open(), URL, "https://d/", DHCP)
+	if err := s.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.wantValue(s, URL, "", BuiltIn)
+	h.wantValue(h.open(), URL, "", BuiltIn)
 }
 
 func TestSetLayer(t *testing.T) {

@@ -1,10 +1,11 @@
 package settings
 
-// The state file: what was written through the data model, and what the agent
-// made up for itself. One record a line:
+// The state file: what was written through the data model, what the agent made
+// up for itself, and what DHCP said last. One record a line:
 //
 //	set <name> <value> <fingerprint of what the configuration file said then>
 //	gen <name> <value>
+//	dhcp <name> <value>
 
 import (
 	"context"
@@ -27,17 +28,18 @@ type written struct {
 type state struct {
 	written   map[string]written
 	generated map[string]string
-	other     [][]string // records of settings that this version does not know; kept
+	learned   map[string]string // from DHCP
+	other     [][]string        // records of settings that this version does not know; kept
 }
 
 var errNoState = errors.New("settings cannot be written: there is no state folder")
 
 func newState() state {
-	return state{written: map[string]written{}, generated: map[string]string{}}
+	return state{written: map[string]written{}, generated: map[string]string{}, learned: map[string]string{}}
 }
 
 func (st state) clone() state {
-	return state{maps.Clone(st.written), maps.Clone(st.generated), st.other}
+	return state{maps.Clone(st.written), maps.Clone(st.generated), maps.Clone(st.learned), st.other}
 }
 
 func (st state) render() []byte {
@@ -48,6 +50,9 @@ func (st state) render() []byte {
 	}
 	for _, name := range slices.Sorted(maps.Keys(st.generated)) {
 		b = store.AppendLine(b, "gen", name, st.generated[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(st.learned)) {
+		b = store.AppendLine(b, "dhcp", name, st.learned[name])
 	}
 	for _, r := range st.other {
 		b = store.AppendLine(b, r...)
@@ -82,7 +87,8 @@ func (s *Settings) loadState() error {
 func (s *Settings) loadRecord(r []string) {
 	set := r[0] == "set" && len(r) == 4
 	gen := r[0] == "gen" && len(r) == 3
-	if !set && !gen {
+	dhcp := r[0] == "dhcp" && len(r) == 3
+	if !set && !gen && !dhcp {
 		s.state.other = append(s.state.other, r)
 		return
 	}
@@ -96,10 +102,13 @@ func (s *Settings) loadRecord(r []string) {
 		s.log.Error("settings: bad value in the state file", "setting", r[1], "error", err)
 		return
 	}
-	if set {
+	switch {
+	case set:
 		s.state.written[r[1]] = written{v, r[3]}
-	} else {
+	case gen:
 		s.state.generated[r[1]] = v
+	case fromDHCP(r[1]):
+		s.state.learned[r[1]] = v
 	}
 }
 
@@ -198,6 +207,25 @@ func (s *Settings) Put(values map[string]string) error {
 	s.mu.Unlock()
 	s.tell(changed)
 	return err
+}
+
+// learn keeps what DHCP says now. What cannot be kept holds for this run. The
+// caller holds s.mu.
+func (s *Settings) learn(values map[string]string) error {
+	if maps.Equal(s.state.learned, values) {
+		return nil
+	}
+	next := s.state.clone()
+	next.learned = values
+	err := s.unread // nothing is written over what could not be read
+	if err == nil {
+		err = s.save(next)
+	}
+	s.state = next
+	if err != nil {
+		return fmt.Errorf("what DHCP says will not be known after a restart: %w", err)
+	}
+	return nil
 }
 
 // Generate makes up what the agent needs and nobody has given: the path of

@@ -56,6 +56,9 @@ const (
 	SoftwareVersion             = "DeviceInfo.SoftwareVersion"
 	ProvisioningCode            = "DeviceInfo.ProvisioningCode"
 	AllowHTTP                   = "acs.allow_http"
+	DHCPDiscovery               = "acs.dhcp_discovery"
+	DHCPOverFactory             = "acs.dhcp_over_factory"
+	DHCPDomains                 = "acs.dhcp_domains"
 	CWMPVersion                 = "acs.cwmp_version"
 	Timeout                     = "acs.timeout"
 	Interface                   = "cpe.interface"
@@ -161,6 +164,9 @@ var table = [...]setting{
 	{name: ProvisioningCode, option: "cpe.provisioning_code", kind: text, max: 64},
 
 	{name: AllowHTTP, option: "acs.allow_http", def: "false", kind: boolean, local: true},
+	{name: DHCPDiscovery, option: "acs.dhcp_discovery", def: "true", kind: boolean, local: true},
+	{name: DHCPOverFactory, option: "acs.dhcp_over_factory", def: "false", kind: boolean, local: true},
+	{name: DHCPDomains, option: "acs.dhcp_domains", kind: list, max: 2048, local: true},
 	{name: CWMPVersion, option: "acs.cwmp_version", def: "1.4", kind: choice, enum: []string{"1.0", "1.1", "1.2", "1.3", "1.4"}, local: true},
 	// TR-069 3.4.2 forbids to give an ACS less than 30 s.
 	{name: Timeout, option: "acs.timeout", also: []string{"cpe.session_timeout"}, def: "60", kind: number, min: 30, max: 3600, local: true},
@@ -221,7 +227,6 @@ var table = [...]setting{
 // here, must not be told to be a mistake: the value says why. A section has no
 // dot.
 var without = map[string]string{
-	"acs.dhcp_discovery":           noEffect,
 	"acs.dhcp_url":                 noEffect,
 	"acs.skip_dhcp_boot_options":   noEffect,
 	"acs.http_disable_100continue": "100-continue is never asked for",

@@ -99,6 +99,19 @@ func (r *Router) RemoveLease(mac string) {
 	}, platform.Event{Topic: platform.LeaseChanged})
 }
 
+// DHCPAnswers implements platform.DHCPClient.
+func (b backend) DHCPAnswers(ctx context.Context) iter.Seq2[platform.DHCPAnswer, error] {
+	return stream(ctx, b, Answers, func(s state) []platform.DHCPAnswer { return s.answers }, nil)
+}
+
+// SetDHCPAnswer has a DHCP server answer on a link, in place of what it said
+// before.
+func (r *Router) SetDHCPAnswer(a platform.DHCPAnswer) {
+	r.change(func(s *state) {
+		s.answers = replaced(s.answers, func(o platform.DHCPAnswer) bool { return o.Link == a.Link }, a)
+	}, platform.Event{Topic: platform.DHCPAnswered, Key: a.Link})
+}
+
 // Renewals returns how often the lease of an interface was renewed.
 func (r *Router) Renewals(key string) int {
 	r.mu.Lock()

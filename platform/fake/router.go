@@ -33,6 +33,7 @@ const (
 	DNS       Source = "dns"
 	Time      Source = "time"
 	States    Source = "interfaces" // of logical interfaces
+	Answers   Source = "answers"    // of DHCP servers
 )
 
 // A Router is a router in memory. Its methods are the knobs; [Router.Platform]
@@ -82,6 +83,7 @@ type state struct {
 	routes    []platform.Route
 	neighbors []platform.Neighbor
 	leases    []platform.Lease
+	answers   []platform.DHCPAnswer
 	ipv6      []platform.IPv6Link
 	noFamily  [2]bool // IPv4, IPv6 switched off
 	dns       platform.DNS
@@ -123,6 +125,7 @@ func (r *Router) Platform() platform.Platform {
 	p.Network, p.Power, p.Events = b, b, b
 	p.Firmware, p.ConfigFile, p.Prober = b, b, b
 	p.Config = configuration{r}
+	p.DHCPClient = b
 	return p
 }
 

@@ -72,6 +72,8 @@ func New(o Options) (platform.Platform, error) {
 		Clock:     clock{b.paths},
 		Events:    b,
 		Prober:    newProber(),
+
+		DHCPClient: b,
 	}
 	if s := (sensors{b.paths}); s.any() {
 		p.Sensors = s

@@ -26,6 +26,8 @@ type paths struct {
 	resolvAuto               []string // of dnsmasq on OpenWrt
 	networkdLeases           string
 	dhclientLeases           []string // glob patterns
+	dhcpcdLeases             string
+	dhcpAnswers              string // what our hook of udhcpc and odhcp6c keeps
 
 	dnsmasqLeases, odhcpdLeases, dhcpdLeases []string
 
@@ -76,6 +78,8 @@ func layout(root string) paths {
 		resolvAuto:     all("/tmp/resolv.conf.d/resolv.conf.auto", "/tmp/resolv.conf.auto"),
 		networkdLeases: at("/run/systemd/netif/leases"),
 		dhclientLeases: all("/var/lib/dhcp/dhclient*.leases", "/var/lib/dhclient/dhclient*.leases"),
+		dhcpcdLeases:   at("/var/lib/dhcpcd"),
+		dhcpAnswers:    at("/var/run/gatehouse-dhcp"),
 		dnsmasqLeases:  all("/var/lib/misc/dnsmasq.leases", "/var/lib/dnsmasq/dnsmasq.leases", "/tmp/dhcp.leases"),
 		odhcpdLeases:   all("/tmp/hosts/odhcpd", "/tmp/odhcpd.leases"),
 		dhcpdLeases:    all("/var/lib/dhcp/dhcpd.leases", "/var/lib/dhcpd/dhcpd.leases"),

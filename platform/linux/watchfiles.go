@@ -29,6 +29,9 @@ type fileWatch struct {
 // names) a single file.
 type dirWatch map[string]platform.Topic
 
+// anyFile stands for the files of a folder that have no entry of their own.
+const anyFile = "*"
+
 const inotifyMask = unix.IN_CLOSE_WRITE | unix.IN_MODIFY | unix.IN_MOVED_TO | unix.IN_CREATE | unix.IN_DELETE
 
 // watchFiles reports until ctx ends. What cannot be watched is told once, and
@@ -162,6 +165,7 @@ func (w *fileWatch) openFiles() (err error) {
 	for _, name := range slices.Concat(w.paths.dnsmasqLeases, w.paths.odhcpdLeases, w.paths.dhcpdLeases) {
 		w.watch(name, platform.NeighborChanged)
 	}
+	w.watchAnswers()
 	return w.add(w.inotify, unix.EPOLLIN)
 }
 
@@ -191,6 +195,9 @@ func (w *fileWatch) changes() (topics []platform.Topic) {
 	}
 	for name, e := range inotifyEvents(buf[:n]) {
 		topic, ok := w.dirs[e.Wd][name]
+		if !ok {
+			topic, ok = w.dirs[e.Wd][anyFile]
+		}
 		if e.Mask&unix.IN_Q_OVERFLOW != 0 {
 			topic, ok = platform.Resync, true
 		}

@@ -104,6 +104,9 @@ func (e *ear) up(ctx context.Context) (err error) {
 	if err := e.conn.Listen(ctx, "network.interface", e.notified); err != nil {
 		return err
 	}
+	if err := e.conn.Listen(ctx, dhcpEvent, e.answered); err != nil {
+		return err
+	}
 	found, err := e.conn.Lookup(ctx, "")
 	if err != nil {
 		return err
@@ -175,6 +178,14 @@ func (e *ear) notified(n ubus.Event) {
 		e.files.arm() // dnsmasq has a file of leases now
 	}
 }
+
+// dhcpEvent is what our hook of udhcpc and odhcp6c sends when it has kept an
+// answer (openwrt/files/etc).
+const dhcpEvent = "cwmp.dhcp"
+
+// answered hears the hook. What was answered is in its file: anybody on the bus
+// can send an event.
+func (e *ear) answered(ubus.Event) { e.tell(platform.Event{Topic: platform.DHCPAnswered}) }
 
 // station hears hostapd.
 func (e *ear) station(n ubus.Event) {

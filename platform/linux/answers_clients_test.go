@@ -1,0 +1,104 @@
+//go:build !no_linuxconf
+
+package linux
+
+import (
+	"encoding/hex"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+
+	"gatehouse/platform"
+)
+
+const bbf = "\x00\x00\x0d\xe9"
+
+// TestNetworkdAnswers: networkd names links by their number; lo is always 1.
+func TestNetworkdAnswers(t *testing.T) {
+	root := t.TempDir()
+	const dir = "run/systemd/netif/leases/"
+	put(t, root, dir+"1", "# This is private data. Do not parse.\nADDRESS=192.0.2.2\nVENDOR_SPECIFIC="+hex.EncodeToString([]byte(option43))+"\n")
+	put(t, root, dir+"999999999", "VENDOR_SPECIFIC=01\n")
+	put(t, root, dir+"x", "VENDOR_SPECIFIC=01\n")
+	want := []platform.DHCPAnswer{{Link: "lo", Vendor: []byte(option43)}}
+	if all, err := answers(t, root); err != nil || !reflect.DeepEqual(all, want) {
+		t.Errorf("%q %v", all, err)
+	}
+}
+
+func TestDhclientAnswers(t *testing.T) {
+	root := t.TempDir()
+	put(t, root, "var/lib/dhcp/dhclient.leases", `lease {
+  interface "eth0";
+  fixed-address 192.0.2.2;
+  option vendor-encapsulated-options "https://old.example.net/";
+}
+lease {
+  interface "eth0";
+  option dhcp-lease-time 3600;
+  option vendor-encapsulated-options 1:2:68:74;
+  option vivso 0:0:d:e9:0;
+  renew 4 2026/01/01 12:00:00;
+}
+lease {
+  interface "eth1";
+  option vendor-encapsulated-options "a \"b\" \\ \101";
+  option unknown-125 0:0:d:e9:1g;
+}
+`)
+	want := []platform.DHCPAnswer{
+		{Link: "eth0", Vendor: []byte("\x01\x02ht"), Identified: []byte(bbf + "\x00")},
+		{Link: "eth1", Vendor: []byte(`a "b" \ A`)},
+	}
+	if all, err := answers(t, root); err != nil || !reflect.DeepEqual(all, want) {
+		t.Errorf("%q %v", all, err)
+	}
+}
+
+// bootp is a DHCP message with these options.
+func bootp(options string) string {
+	return strings.Repeat("\x00", 236) + "\x63\x82\x53\x63" + options
+}
+
+func TestDhcpcdAnswers(t *testing.T) {
+	root := t.TempDir()
+	const dir = "var/lib/dhcpcd/"
+	put(t, root, dir+"eth0.lease", bootp("\x35\x01\x05\x00\x2b\x03abc\x2b\x02de\x7d\x05"+bbf+"\x00\xff\x2b\x01x"))
+	put(t, root, dir+"eth0.lease6", "\x07\x01\x02\x03"+"\x00\x11\x00\x04\x00\x00\x00\x09"+"\x00\x11\x00\x06"+bbf+"xy"+"\x00\x11\x00\x04\x00\x00\x00\x07"+"\x00\x11\xff\xff")
+	put(t, root, dir+"eth1.lease", bootp("\x2b\x40short"))
+	put(t, root, dir+"eth2.lease", "no message")
+	put(t, root, dir+"duid", "00:01")
+	want := []platform.DHCPAnswer{
+		{Link: "eth0", Vendor: []byte("abcde"), Identified: []byte(bbf + "\x00")},
+		{Link: "eth0", Identified6: []byte(bbf + "xy")},
+		{Link: "eth1"},
+		{Link: "eth2"},
+	}
+	if all, err := answers(t, root); err != nil || !reflect.DeepEqual(all, want) {
+		t.Errorf("%q %v", all, err)
+	}
+}
+
+// TestAnswersAreWatched: a client that writes its lease is a hint.
+func TestAnswersAreWatched(t *testing.T) {
+	root := tree(t, map[string]string{"run/systemd/netif/leases/1": "", "var/lib/dhcp/dhclient.eth0.leases": "", "proc/sys/kernel/hostname": "router\n"})
+	events := background(t, newBackend(Options{Root: root, Log: slog.New(slog.DiscardHandler)}).watchFiles)
+	for _, name := range []string{"run/systemd/netif/leases/7", "var/lib/dhcp/dhclient.eth0.leases"} {
+		until(t, events, platform.DHCPAnswered, func() { put(t, root, name, "\n") })
+	}
+}
+
+func FuzzClientLeases(f *testing.F) {
+	f.Add([]byte("lease {\n interface \"eth0\";\n option vivso 0:1;\n}\n"))
+	f.Add([]byte(bootp("\x2b\x03abc\xff")))
+	f.Add([]byte("\x07\x01\x02\x03\x00\x11\x00\x04" + bbf))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		all := append(dhclientAnswers(b), dhcpMessage("eth0", b), dhcpv6Message("eth0", b))
+		for _, a := range all {
+			if len(a.Vendor)+len(a.Identified)+len(a.Identified6) > len(b) {
+				t.Errorf("%d bytes made %q", len(b), a)
+			}
+		}
+	})
+}
