@@ -223,11 +223,13 @@ type TimeConfig struct {
 	Serves  bool // it is a time server, too
 }
 
+// HostConfig is what the device calls itself. One fixed row.
+type HostConfig struct{ Name string }
+
 // DNSConfig is the device's own resolver and its relay. One fixed row each.
 type DNSConfig struct {
 	ClientEnabled bool
 	RelayEnabled  bool
-	HostName      string
 }
 
 // A DNSForward is one configured name server: of the relay, or of the client.

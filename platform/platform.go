@@ -51,6 +51,7 @@ type Platform struct {
 	NAT        NAT
 	Routing    Table[StaticRoute]
 	Timing     Table[TimeConfig]
+	Host       Table[HostConfig]
 	Naming     Table[DNSConfig]
 	Forwards   Table[DNSForward]
 	Users      Table[User]

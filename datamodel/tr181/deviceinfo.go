@@ -3,6 +3,7 @@
 package tr181
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -33,7 +34,7 @@ var deviceInfoParams = []datamodel.Param[deviceInfo]{
 	{Name: "ProvisioningCode", At: func(d *deviceInfo) any { return &d.provisioningCode }, Access: datamodel.ReadWrite,
 		Check: datamodel.Len{Max: 64}, Inform: true, Notify: datamodel.NotifyForced},
 	{Name: "UpTime", At: func(d *deviceInfo) any { return &d.upTime }, Notify: datamodel.NotifyNever},
-	{Name: "HostName", At: func(d *deviceInfo) any { return &d.hostName }, Check: datamodel.Len{Max: 255}},
+	{Name: "HostName", At: func(d *deviceInfo) any { return &d.hostName }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 255}},
 }
 
 const provisioningCode = "DeviceInfo.ProvisioningCode"
@@ -49,15 +50,33 @@ func (m *Model) deviceInfo() datamodel.Object {
 	}
 	if m.a.Settings == nil {
 		src.Without = append(src.Without, "ProvisioningCode")
-	} else {
-		src.Stage = func(_ context.Context, tx *datamodel.Tx, _ []datamodel.Key, c datamodel.Change[deviceInfo]) error {
-			if !c.Set("ProvisioningCode") {
-				return nil
-			}
-			return m.a.Settings.Stage(tx, provisioningCode, c.New.provisioningCode)
-		}
+	}
+	if !m.namesHost() {
+		src.ReadOnly = []string{"HostName"}
+	}
+	if m.a.Settings != nil || m.namesHost() {
+		src.Stage = m.stageDeviceInfo
 	}
 	return datamodel.Define("Device.DeviceInfo.", deviceInfoParams, src)
+}
+
+// namesHost says whether the platform keeps the device's name.
+func (m *Model) namesHost() bool { return m.p.Config != nil && m.p.Host != nil && m.p.System != nil }
+
+func (m *Model) stageDeviceInfo(ctx context.Context, tx *datamodel.Tx, _ []datamodel.Key, c datamodel.Change[deviceInfo]) error {
+	if c.Set("ProvisioningCode") {
+		if err := m.a.Settings.Stage(tx, provisioningCode, c.New.provisioningCode); err != nil {
+			return err
+		}
+	}
+	if !c.Set("HostName") || c.New.hostName == c.Old.hostName {
+		return nil
+	}
+	rows, err := configured(ctx, m, "host name", m.p.Host)
+	if err != nil || len(rows) == 0 {
+		return cmp.Or(lacking(err), datamodel.ErrGone)
+	}
+	return putRow(ctx, m, tx, m.p.Host, rows[0].Key, platform.HostConfig{Name: c.New.hostName}, "HostName")
 }
 
 func (m *Model) readDeviceInfo(ctx context.Context) (d deviceInfo, err error) {
@@ -82,6 +101,13 @@ func (m *Model) readDeviceInfo(ctx context.Context) (d deviceInfo, err error) {
 	}
 	d.upTime = seconds(up)
 	name, err := m.p.System.Hostname(ctx)
+	if m.namesHost() {
+		// What is written is read from where it is written. What cannot be read
+		// there must not keep an Inform from saying who the device is.
+		if rows, err := configured(ctx, m, "host name", m.p.Host); err == nil && len(rows) > 0 && rows[0].Value.Name != "" {
+			name = rows[0].Value.Name
+		}
+	}
 	d.hostName = limit(name, 255)
 	return d, lacking(err)
 }

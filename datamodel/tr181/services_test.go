@@ -134,6 +134,29 @@ func TestTimeZoneAndEnable(t *testing.T) {
 	h.want(clock, "Enable=true")
 }
 
+// TestHostName: it is read from where it is written, and is the system's after the
+// reload; who keeps none does not let it be written.
+func TestHostName(t *testing.T) {
+	h := build(t)
+	r := h.commit("Device.DeviceInfo.", "HostName=gw-1")
+	if !slices.Equal(r.After, []datamodel.Action{{Name: "reload", Arg: "system"}}) {
+		t.Errorf("left to do: %+v", r)
+	}
+	h.want("Device.DeviceInfo.", "HostName=gw-1")
+	if name, err := h.platform.System.Hostname(t.Context()); err != nil || name == "gw-1" {
+		t.Errorf("before the reload the system is called %q (%v)", name, err)
+	}
+	h.reload("system")
+	if name, err := h.platform.System.Hostname(t.Context()); err != nil || name != "gw-1" {
+		t.Errorf("the system is called %q (%v)", name, err)
+	}
+	h.router.SetHostname("somebody-else-did")
+	h.want("Device.DeviceInfo.", "HostName=somebody-else-did")
+	h.platform.Host = nil
+	h.start()
+	blames(t, h.trySet("Device.DeviceInfo.", "HostName=gw-2"), datamodel.ErrReadOnly, "Device.DeviceInfo.HostName")
+}
+
 const (
 	client = "Device.DNS.Client.Server."
 	relay  = "Device.DNS.Relay.Forwarding."

@@ -132,9 +132,13 @@ func (r *Router) SetDNS(d platform.DNS) {
 	r.change(func(s *state) { s.dns = d }, platform.Event{Topic: platform.ResolverChanged})
 }
 
-// SetHostname renames the router.
+// SetHostname renames the router: somebody else does, in its configuration.
 func (r *Router) SetHostname(name string) {
-	r.change(func(s *state) { s.hostname = name }, platform.Event{Topic: platform.HostnameChanged})
+	r.change(func(s *state) {
+		s.hostname = name
+		row := hostRow(name)
+		r.config.committed[hostTable] = []entry{{row.Key, row.Value, true}}
+	}, platform.Event{Topic: platform.HostnameChanged})
 }
 
 // SetID makes it another device.

@@ -35,11 +35,18 @@ func cloneTime(c platform.TimeConfig) platform.TimeConfig {
 	return c
 }
 
-// homeNaming keeps the resolver and the relay in package "dnsmasq". What a
+// homeNaming keeps the device's name in package "system", the resolver and the relay
+// in package "dnsmasq". What a
 // forwarder that was added says is what the resolver is told from then on.
 func (r *Router) homeNaming() {
+	host := seed(table[platform.HostConfig]{r: r, name: hostTable, service: "system"}, true, hostRow(r.state.hostname))
+	host.takenUp(func() {
+		r.state.hostname = host.committed()[0].Value.Name
+		r.tell(platform.Event{Topic: platform.HostnameChanged})
+	})
+	r.tables.Host = host
 	r.tables.Naming = seed(table[platform.DNSConfig]{r: r, name: "naming", service: "dnsmasq"}, true,
-		platform.Entry[platform.DNSConfig]{Key: "dns", Value: platform.DNSConfig{ClientEnabled: true, RelayEnabled: true, HostName: r.state.hostname}})
+		platform.Entry[platform.DNSConfig]{Key: "dns", Value: platform.DNSConfig{ClientEnabled: true, RelayEnabled: true}})
 	forwards := seed(table[platform.DNSForward]{r: r, name: "forwards", service: "dnsmasq"}, false,
 		platform.Entry[platform.DNSForward]{Key: "forward0", Value: platform.DNSForward{
 			Enabled: true, Relay: true, Server: netip.MustParseAddr("192.0.2.53"),
@@ -60,6 +67,12 @@ func (r *Router) homeNaming() {
 		r.tell(platform.Event{Topic: platform.ResolverChanged})
 	})
 	r.tables.Forwards = forwards
+}
+
+const hostTable = "hostname"
+
+func hostRow(name string) platform.Entry[platform.HostConfig] {
+	return platform.Entry[platform.HostConfig]{Key: "host", Value: platform.HostConfig{Name: name}}
 }
 
 // homeUsers keeps accounts in package "users". A password is never read back.

@@ -1,4 +1,4 @@
-// The resolver, the relay, and whom they ask.
+// The device's name, the resolver, the relay, and whom they ask.
 
 package platformtest
 
@@ -8,6 +8,13 @@ import (
 
 	"gatehouse/platform"
 )
+
+func testHost(t *testing.T, w world) {
+	if w.Config == nil || w.Host == nil {
+		t.Skip("this platform does not configure its name")
+	}
+	testFixed(t, w, w.Host, func(c *platform.HostConfig) { c.Name = "gw-1.example" })
+}
 
 func testNaming(t *testing.T, w world) {
 	if w.Config == nil || w.Naming == nil {

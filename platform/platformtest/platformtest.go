@@ -71,6 +71,7 @@ func Tables(t *testing.T, start func(t *testing.T) (platform.Platform, Knobs)) {
 		{"logical interfaces", testInterfaces},
 		{"static routes", testStaticRoutes},
 		{"time", testTiming},
+		{"host name", testHost},
 		{"names", testNaming},
 		{"name servers", testForwards},
 		{"users", testUsers},

@@ -361,12 +361,12 @@ func TestKeysOfNamelessSectionsAreNotTrustedForLong(t *testing.T) {
 // On a plain Linux there is no package yet: the first row makes it.
 func TestEmptyFolder(t *testing.T) {
 	c := New(Options{Dir: uci.Dir{Config: t.TempDir(), Create: true}})
-	if n := readAll(t, c); n != 3 {
-		t.Errorf("%d rows of nothing: the server, the time and the names are there", n)
+	if n := readAll(t, c); n != 4 {
+		t.Errorf("%d rows of nothing: the server, the time, the name and the relay are there", n)
 	}
 	change(t, c, c.DHCPServer(), "dnsmasq", func(s *platform.DHCPServer) { s.Enabled = false })
 	change(t, c, c.Timing(), "system", func(r *platform.TimeConfig) { r.Enabled, r.Servers = true, []string{"ntp.example"} })
-	change(t, c, c.Naming(), "dns", func(r *platform.DNSConfig) { r.HostName = "pi" })
+	change(t, c, c.Host(), "host", func(r *platform.HostConfig) { r.Name = "pi" })
 	create(t, c, c.Forwards(), func(f *platform.DNSForward) { f.Enabled, f.Server = true, addr("192.0.2.1") })
 	create(t, c, c.Forwards(), func(f *platform.DNSForward) { f.Enabled, f.Server, f.Relay = true, addr("192.0.2.1"), true })
 	create(t, c, c.PortMappings(), func(m *platform.PortMapping) { m.Enabled, m.Interface, m.InternalClient = true, "eth0", "192.0.2.9" })

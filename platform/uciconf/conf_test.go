@@ -172,7 +172,7 @@ func TestReadingChangesNothing(t *testing.T) {
 	c := vanilla(t)
 	before := sums(t, c)
 	n := readAll(t, c)
-	if n != 2+2+2+4+1+2+0+0+2+0+0+1+1+0+1 {
+	if n != 2+2+2+4+1+2+0+0+2+0+0+1+1+1+0+1 {
 		t.Errorf("%d rows", n)
 	}
 	if after := sums(t, c); !maps.Equal(before, after) {
@@ -184,7 +184,7 @@ func readAll(t testing.TB, c *Conf) int {
 	return len(rows(t, c.Radios())) + len(rows(t, c.SSIDs())) + len(rows(t, c.AccessPoints())) + len(rows(t, c.Interfaces())) +
 		len(rows(t, c.DHCPServer())) + len(rows(t, c.DHCPPools())) + len(rows(t, c.DHCPHosts())) + len(rows(t, c.DHCPOptions())) +
 		len(rows(t, c.NATInterfaces())) + len(rows(t, c.PortMappings())) + len(rows(t, c.Routes())) + len(rows(t, c.Timing())) +
-		len(rows(t, c.Naming())) + len(rows(t, c.Forwards())) + len(rows(t, c.Users()))
+		len(rows(t, c.Host())) + len(rows(t, c.Naming())) + len(rows(t, c.Forwards())) + len(rows(t, c.Users()))
 }
 
 // A package that does not parse: file and line are told, the others live, and

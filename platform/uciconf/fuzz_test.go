@@ -95,6 +95,7 @@ func putAllBack(t testing.TB, batch platform.ConfigBatch, c *Conf) {
 	putBack(t, batch, c.NATInterfaces())
 	putBack(t, batch, c.PortMappings())
 	putBack(t, batch, c.Timing())
+	putBack(t, batch, c.Host())
 	putBack(t, batch, c.Naming())
 	putBack(t, batch, c.Forwards())
 	putBack(t, batch, c.Users())

@@ -357,8 +357,18 @@ func TestTimeAndNames(t *testing.T) {
 	} {
 		change(t, c, c.Timing(), "system", f)
 	}
+	host := row(t, c.Host(), "host")
+	for _, f := range []func(*platform.HostConfig){
+		func(r *platform.HostConfig) { r.Name = "router" },
+		func(r *platform.HostConfig) { r.Name = "r2.example-1.net" },
+		func(r *platform.HostConfig) { *r = host },
+	} {
+		change(t, c, c.Host(), "host", f)
+	}
+	for _, name := range []string{"", "a b", "-a", "a-", "a..b", "a.", "a_b", "ä", "a\nb", strings.Repeat("a", 65)} {
+		refused(t, c, c.Host(), "host", func(r *platform.HostConfig) { r.Name = name })
+	}
 	for _, f := range []func(*platform.DNSConfig){
-		func(r *platform.DNSConfig) { r.HostName = "router" },
 		func(r *platform.DNSConfig) { r.RelayEnabled = false },
 		func(r *platform.DNSConfig) { *r = names },
 	} {

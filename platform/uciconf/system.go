@@ -1,6 +1,6 @@
 package uciconf
 
-// The time and the names: system, and dnsmasq as the relay of name requests.
+// The time and the device's name: system; and dnsmasq as the relay of name requests.
 
 import (
 	"fmt"
@@ -61,21 +61,53 @@ func writeTiming(e *edit, p *uci.Package, s *uci.Section, old, r *platform.TimeC
 	return nil
 }
 
-// Naming is the device's own name, and its relay of name requests: one row. The
-// device itself asks its relay; there is no switch for that.
+// Host is the device's own name: one row.
+func (c *Conf) Host() platform.Table[platform.HostConfig] {
+	return kind[platform.HostConfig]{
+		pkg: "system", types: []string{"system"}, only: "host",
+		read: func(_ *view, s *uci.Section) platform.HostConfig {
+			return platform.HostConfig{Name: s.Get("hostname")}
+		},
+		write: func(e *edit, _ *uci.Package, s *uci.Section, old, r *platform.HostConfig) error {
+			if old.Name != r.Name && !isHostName(r.Name) {
+				return fmt.Errorf("%.80q is no host name: words of letters, digits and '-' with dots between them, %d at most", r.Name, longestHostName)
+			}
+			e.str(s, "hostname", old.Name, r.Name)
+			return nil
+		},
+	}.table(c)
+}
+
+// longestHostName is the kernel's HOST_NAME_MAX.
+const longestHostName = 64
+
+// isHostName says whether the kernel and the network take s for a host's name (RFC
+// 1123 §2.1).
+func isHostName(s string) bool {
+	for word := range strings.SplitSeq(s, ".") {
+		if word == "" || word[0] == '-' || word[len(word)-1] == '-' {
+			return false
+		}
+		for _, c := range []byte(word) {
+			if c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+				return false
+			}
+		}
+	}
+	return len(s) <= longestHostName
+}
+
+// Naming is the resolver, and the relay of name requests: one row. The device
+// itself asks its relay; there is no switch for that.
 func (c *Conf) Naming() platform.Table[platform.DNSConfig] {
 	return kind[platform.DNSConfig]{
 		pkg: "system", types: []string{"system"}, only: "dns",
 		read: func(v *view, s *uci.Section) platform.DNSConfig {
 			relay := mainDNS(v.beside("dhcp"))
-			return platform.DNSConfig{ClientEnabled: true, RelayEnabled: relay != nil && relay.Get("port") != "0", HostName: s.Get("hostname")}
+			return platform.DNSConfig{ClientEnabled: true, RelayEnabled: relay != nil && relay.Get("port") != "0"}
 		},
-		write: func(e *edit, _ *uci.Package, s *uci.Section, old, r *platform.DNSConfig) error {
+		write: func(e *edit, _ *uci.Package, _ *uci.Section, old, r *platform.DNSConfig) error {
 			fixed(e, "the resolver", old.ClientEnabled, r.ClientEnabled)
-			if strings.ContainsAny(r.HostName, " ") {
-				return fmt.Errorf("host name %q", r.HostName)
-			}
-			e.str(s, "hostname", old.HostName, r.HostName)
 			if old.RelayEnabled == r.RelayEnabled {
 				return nil
 			}
