@@ -358,24 +358,28 @@ func (p *page) behaviours() {
 		}
 	}
 	lines := strings.Split(strings.TrimSpace(read(p.t, path)), "\n")
-	var pinned, background int
+	var pinned, asks int
 	for _, line := range lines {
-		id, rest, _ := strings.Cut(line, "\t")
+		id, _, _ := strings.Cut(line, "\t")
 		switch {
+		case named[id] == nil && background[id] != "":
+			asks++
+		case named[id] != nil && background[id] != "":
+			p.t.Errorf("%s is background, and pinned by %v", id, named[id])
 		case named[id] != nil:
 			pinned++
-		case strings.HasPrefix(rest, "background\t"):
-			background++
+		default:
+			p.t.Errorf("no test names %s, and nothing says why", id)
 		}
 	}
-	p.head("Founding behaviours", fmt.Sprintf("%d behaviours: %d are pinned by a test that names the id, %d are background that asks nothing of the agent, %d have no test of that kind yet.",
-		len(lines), pinned, background, len(lines)-pinned-background), "id", "behaviour", "tests")
+	p.head("Founding behaviours", fmt.Sprintf("%d behaviours: %d are pinned by a test that names the id, %d are background that asks nothing of the agent.",
+		len(lines), pinned, asks), "id", "behaviour", "tests")
 	for _, line := range lines {
 		id, rest, _ := strings.Cut(line, "\t")
-		kind, text, _ := strings.Cut(rest, "\t")
+		_, text, _ := strings.Cut(rest, "\t")
 		tests := p.tests(id, named[id])
-		if tests == "" && kind == "background" {
-			tests = "background only"
+		if tests == "" {
+			tests = "background only: " + background[id]
 		}
 		p.row(id, strings.NewReplacer("<", "&lt;", "|", `\|`).Replace(text), tests)
 		delete(named, id)

@@ -379,6 +379,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+// S003-12: an ACS that knows another version of the protocol is spoken to in that.
 func TestTryOlder(t *testing.T) {
 	for err, want := range map[error]bool{
 		&HTTPError{Status: 500}: true, &HTTPError{Status: 400}: true, &HTTPError{Status: 503}: false, &HTTPError{Status: 401}: false,

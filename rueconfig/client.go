@@ -247,7 +247,7 @@ func (c *Client) fetchDevice(ctx context.Context, password Secret, have fetched)
 			break
 		}
 		if i+1 < len(logins) {
-			c.log.Info("the token did not get the document, trying name and password", "err", err)
+			c.log.Warn("the token did not get the document, trying name and password", "err", err)
 		}
 	}
 	return out, err

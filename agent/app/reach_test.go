@@ -157,7 +157,8 @@ func TestConnectionRequestDisabled(t *testing.T) {
 }
 
 // TestAddressChanges: the provider gives another address; the ACS hears of the
-// other ConnectionRequestURL without having asked (field 17).
+// other ConnectionRequestURL, which leads to us, without having asked (field 17,
+// S003-26).
 func TestAddressChanges(t *testing.T) {
 	story(t, acs.Options{}, config(), func(t *testing.T, h *house) {
 		h.start()

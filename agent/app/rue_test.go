@@ -6,11 +6,15 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"fmt"
 	"log"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -252,7 +256,13 @@ func TestProviderClientCertificate(t *testing.T) {
 // certify writes a certificate and its key into one file.
 func (h *providerHouse) certify(path, name string) {
 	h.t.Helper()
-	pair, err := h.ca.Issue(pki.Leaf{CommonName: name, Client: true, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)})
+	h.give(path, h.ca, pki.Leaf{CommonName: name, Client: true, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)})
+}
+
+// give does so with what an authority issues.
+func (h *providerHouse) give(path string, ca *pki.CA, leaf pki.Leaf) {
+	h.t.Helper()
+	pair, err := ca.Issue(leaf)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -293,6 +303,117 @@ func TestProviderHealth(t *testing.T) {
 		}
 		if strings.Contains(h.log.String(), "s3cret") {
 			t.Error("the log has a secret")
+		}
+	})
+}
+
+// serviceUse is the extended key usage that a provider of the field demands of
+// those who come by its bridge; public authorities may refuse to sign it.
+var serviceUse = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 6431, 1, 1, 8, 2, 1, 3}
+
+// S001-23, S001-24, S001-25, S001-26: the provider's own certificate is of a
+// public authority; of its clients it wants one of an internal authority, with
+// a key usage of its own, a common name that is on its list, and no subject
+// alternative name. The agent presents what it was given, as it is.
+func TestProviderClientCertificateOfItsOwn(t *testing.T) {
+	const file, allowed = "client.pem", "bwcticlient.webex.com"
+	for _, row := range []struct {
+		what   string
+		leaf   pki.Leaf
+		public bool // signed by the server's authority
+		good   bool
+	}{
+		{"as it must be", pki.Leaf{CommonName: allowed, Usages: []asn1.ObjectIdentifier{serviceUse}}, false, true},
+		{"without the usage", pki.Leaf{CommonName: allowed}, false, false},
+		{"another name", pki.Leaf{CommonName: "cpe.example", Usages: []asn1.ObjectIdentifier{serviceUse}}, false, false},
+		{"with an alternative name", pki.Leaf{CommonName: allowed, Names: []string{allowed}, Usages: []asn1.ObjectIdentifier{serviceUse}}, false, false},
+		{"of the public authority", pki.Leaf{CommonName: allowed, Usages: []asn1.ObjectIdentifier{serviceUse}}, true, false},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			demand := func(h *providerHouse, c *tls.Config) {
+				internal, err := pki.New("internal root")
+				if err != nil {
+					h.t.Fatal(err)
+				}
+				c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, internal.Pool()
+				c.VerifyPeerCertificate = func(_ [][]byte, chains [][]*x509.Certificate) error { return identified(chains[0][0], allowed) }
+				if row.public {
+					internal = h.ca
+				}
+				row.leaf.Client = true
+				h.give(filepath.Join(h.dir, file), internal, row.leaf)
+				text, err := os.ReadFile(h.conf)
+				if err != nil {
+					h.t.Fatal(err)
+				}
+				write(h.t, h.conf, string(text)+"\toption cert '"+filepath.Join(h.dir, file)+"'\n")
+			}
+			strictStory(t, "", demand, func(t *testing.T, h *providerHouse) {
+				h.start()
+				if _, err := h.agent.API().ProviderCall(t.Context(), root, "fetch"); (err == nil) != row.good {
+					t.Errorf("fetch: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// identified is what the provider demands of a client's certificate.
+func identified(c *x509.Certificate, allowed ...string) error {
+	switch {
+	case !slices.ContainsFunc(c.UnknownExtKeyUsage, serviceUse.Equal):
+		return errors.New("not for this service")
+	case !slices.Contains(allowed, c.Subject.CommonName):
+		return fmt.Errorf("%s is not on the list", c.Subject.CommonName)
+	case len(c.DNSNames) > 0:
+		return errors.New("it has an alternative name")
+	}
+	return nil
+}
+
+// S001-19: somebody else obtains the token and leaves it in a file. When it has
+// lapsed the log says so, name and password serve meanwhile, and the one that
+// takes its place counts from the next fetch on; it is never shown.
+func TestProviderToken(t *testing.T) {
+	providerStory(t, "", func(t *testing.T, h *providerHouse) {
+		path := filepath.Join(h.dir, "token")
+		h.provider.SetToken("t0ken")
+		write(t, path, "lapsed-t0ken\n")
+		text, err := os.ReadFile(h.conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, h.conf, string(text)+"\toption form 'device'\n\toption url 'https://"+providerHost+"/device.json'\n\toption token_file '"+path+"'\n")
+		h.start()
+		h.session(1)
+		h.settle()
+		schemes := func() (out []string) {
+			for _, q := range h.provider.Requests() {
+				scheme, _, _ := strings.Cut(q.Authorization, " ")
+				out = append(out, scheme)
+			}
+			return out
+		}
+		if got := schemes(); !slices.Equal(got, []string{"Bearer", "", "Digest"}) {
+			t.Errorf("with a token that has lapsed: %q", got)
+		}
+		if !strings.Contains(h.log.String(), "the token did not get the document") {
+			t.Error("the log does not say that the token has lapsed")
+		}
+		write(t, path, "t0ken\n")
+		h.fetch()
+		if got := schemes(); !slices.Equal(got, []string{"Bearer"}) {
+			t.Errorf("with a new token: %q", got)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		h.fetch()
+		if got := schemes(); !slices.Equal(got, []string{"", "Digest"}) {
+			t.Errorf("without a token: %q", got)
+		}
+		if strings.Contains(h.log.String(), "t0ken") {
+			t.Error("the log shows the token")
 		}
 	})
 }

@@ -270,7 +270,7 @@ func TestNoRoom(t *testing.T) {
 }
 
 // TestInternalErrorsStayInside: of what it cannot mend an ACS learns 9002, and
-// the log the rest.
+// the log the rest (S003-23).
 func TestInternalErrorsStayInside(t *testing.T) {
 	h := build(t)
 	h.file("attributes").refuse(errDisk)

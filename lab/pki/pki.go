@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -73,9 +74,10 @@ func sign(t, parent *x509.Certificate, pub *ecdsa.PublicKey, key *ecdsa.PrivateK
 // Leaf says what a certificate is for. The zero value is a server certificate
 // without a name, valid from an hour ago for a year.
 type Leaf struct {
-	Names      []string // DNS names and IP addresses of the subject alternative name
-	CommonName string   // the subject; the first name when empty
-	Client     bool     // for client authentication instead of server authentication
+	Names      []string                // DNS names and IP addresses of the subject alternative name
+	CommonName string                  // the subject; the first name when empty
+	Client     bool                    // for client authentication instead of server authentication
+	Usages     []asn1.ObjectIdentifier // extended key usages of somebody's own, besides
 	NotBefore  time.Time
 	NotAfter   time.Time
 }
@@ -132,6 +134,7 @@ func (l Leaf) template(now time.Time) *x509.Certificate {
 	if l.Client {
 		t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	}
+	t.UnknownExtKeyUsage = l.Usages
 	if t.NotBefore.IsZero() {
 		t.NotBefore = now.Add(-time.Hour)
 	}

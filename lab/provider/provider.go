@@ -107,6 +107,13 @@ func (s *Server) SetGlobal(global map[string]any) {
 	s.global = global
 }
 
+// SetToken has the device's document be had with another token.
+func (s *Server) SetToken(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.o.Token = token
+}
+
 // Go wrong in this way.
 func (s *Server) Break(f ...Fault) {
 	s.mu.Lock()
