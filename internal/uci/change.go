@@ -164,7 +164,7 @@ func (c *Change) Prepare() error {
 
 // render sets text, unless nothing has changed.
 func (f *file) render() error {
-	if len(f.diffs()) == 0 {
+	if len(f.diffs()) == 0 && len(f.moved()) == 0 {
 		return nil
 	}
 	if text, ok := f.src.render(f.pkg); ok {

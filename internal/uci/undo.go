@@ -15,7 +15,8 @@ import (
 
 // A Delta is one value that a change writes. Old and New are nil where there is
 // none. For a section that comes, goes, or gets another type or name, Option is
-// "" and the values are its type and, if it has one, its name.
+// "" and the values are its type and, if it has one, its name; for one that gets
+// another place, what they say of it.
 type Delta struct {
 	Package  string
 	Section  *Section // as it is now, or was when it went
@@ -60,6 +61,9 @@ func (c *Change) Deltas() []Delta {
 			for i := range all[at:] {
 				all[at+i].Package, all[at+i].Section = f.pkg.Name, d.at
 			}
+		}
+		for _, m := range f.moved() {
+			all = append(all, m.delta(f.pkg.Name))
 		}
 	}
 	return all
@@ -168,6 +172,7 @@ func (c *Change) Undo() []byte {
 //	option  "section now" "name" OLD NEW
 //	added   "name" "type" ["option" VALUE]…
 //	removed "name" "type" "followed by" ["option" VALUE]…
+//	order   "name"…                                  those that are elsewhere now
 func (f *file) undo(b []byte) []byte {
 	b = appendLine(b, "package", f.pkg.Name)
 	for _, d := range f.diffs() {
@@ -186,7 +191,7 @@ func (f *file) undo(b []byte) []byte {
 			}
 		}
 	}
-	return b
+	return f.undoOrder(b)
 }
 
 func (s *Section) givenName() string {
@@ -277,17 +282,18 @@ func (d *Dir) Undo(ctx context.Context, record []byte) ([]string, error) {
 
 // undoLines takes back what the lines of a record say, the last one first. Only
 // sections that were removed come back in their order, each before the one that
-// followed it.
+// followed it; and then all get their order.
 func (p *Package) undoLines(lines []string) error {
+	last := func(line string) bool { return strings.HasPrefix(line, "removed") || strings.HasPrefix(line, "order") }
 	for _, line := range slices.Backward(lines) {
-		if !strings.HasPrefix(line, "removed") {
+		if !last(line) {
 			if err := p.undo(line); err != nil {
 				return err
 			}
 		}
 	}
 	for _, line := range lines {
-		if strings.HasPrefix(line, "removed") {
+		if last(line) {
 			if err := p.undo(line); err != nil {
 				return err
 			}
@@ -316,6 +322,9 @@ func (p *Package) undo(line string) error {
 		s, before := Section{Name: r.word(), Type: r.word()}, r.word()
 		s.Options = r.options()
 		act = func() error { return p.undoRemoved(&s, before) }
+	case "order":
+		sections := p.ordered(r)
+		act = func() error { p.Order(sections...); return nil }
 	default:
 		r.bad = true
 	}

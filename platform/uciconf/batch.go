@@ -231,6 +231,8 @@ type edit struct {
 	item  int
 	err   error // the first of those that the setters met
 	late  []lateItem
+	// arranged: the sections of dhcp are looked at when all else is done.
+	arranged bool
 	// doubtful are sections that were named now, of a file that is not the one
 	// whose rows were read.
 	doubtful map[*uci.Section]bool

@@ -75,6 +75,11 @@ func (c *Conf) DHCPPools() platform.Table[platform.DHCPPool] {
 	return kind[platform.DHCPPool]{
 		pkg: "dhcp", types: []string{"dhcp"}, prefix: "pool", blank: platform.DHCPPool{LeaseTime: 12 * time.Hour},
 		read: readPool, write: writePool,
+		gone: func(e *edit, p *uci.Package, s *uci.Section) error {
+			e.arrange(p)
+			e.delete(p, s)
+			return nil
+		},
 	}.table(c)
 }
 
@@ -87,7 +92,7 @@ const (
 func readPool(v *view, s *uci.Section) platform.DHCPPool {
 	r := platform.DHCPPool{
 		Enabled:   served(s),
-		Order:     number(s, orderOption),
+		Order:     orderOf(v.beside("dhcp"), s),
 		Interface: s.Get("interface"),
 		Reserved:  addrs(list(s, reservedOption)),
 		DNS:       addrs(optionWords(s, 6)),
@@ -103,17 +108,6 @@ func readPool(v *view, s *uci.Section) platform.DHCPPool {
 		r.Max, _ = netip.ParseAddr(limits[1])
 	} else if net, ok := subnet(v, r.Interface); ok {
 		r.Min, r.Max = poolRange(s, net)
-	}
-	if r.Order == 0 {
-		n := uint32(0)
-		for _, other := range v.beside("dhcp").Sections {
-			if other.Type == "dhcp" {
-				n++
-			}
-			if other == s {
-				r.Order = n
-			}
-		}
 	}
 	return r
 }
@@ -181,6 +175,7 @@ func leaseText(d time.Duration) string {
 }
 
 func writePool(e *edit, p *uci.Package, s *uci.Section, old, r *platform.DHCPPool) error {
+	e.arrange(p)
 	if e.isNew(s) {
 		e.serve(s, false, false)
 		*old = readPool(&e.view, s)
@@ -251,11 +246,12 @@ func (e *edit) writeRange(s *uci.Section, iface string, low, high netip.Addr) {
 }
 
 // settlePools follows an interface into another network: pools that wait for it
-// get their ranges, and masks that were right for the old one go.
+// get their ranges, masks that were right for the old one go, and so do the
+// addresses there that are given to nobody.
 func (e *edit) settlePools(iface string) error {
 	waits := func(s *uci.Section) bool { return s.Option(limitsOption) != nil }
 	follows := func(s *uci.Section) bool {
-		return s.Type == "dhcp" && s.Get("interface") == iface && (waits(s) || !e.maskFits(s))
+		return s.Type == "dhcp" && s.Get("interface") == iface && (waits(s) || !e.maskFits(s) || s.Option(reservedOption) != nil)
 	}
 	if !slices.ContainsFunc(e.beside("dhcp").Sections, follows) {
 		return nil
@@ -264,6 +260,7 @@ func (e *edit) settlePools(iface string) error {
 	if err != nil {
 		return err
 	}
+	e.arrange(p)
 	for _, s := range p.Sections {
 		if !follows(s) {
 			continue

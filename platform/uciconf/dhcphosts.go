@@ -18,6 +18,12 @@ const poolOption = own + "pool"
 func (c *Conf) DHCPHosts() platform.Table[platform.DHCPHost] {
 	return kind[platform.DHCPHost]{
 		pkg: "dhcp", types: []string{own + "host", "host"}, prefix: "host", read: readHost, write: writeHost,
+		shows: func(s *uci.Section) bool { return !isReservation(s) },
+		gone: func(e *edit, p *uci.Package, s *uci.Section) error {
+			e.arrange(p)
+			e.delete(p, s)
+			return nil
+		},
 	}.table(c)
 }
 
@@ -51,6 +57,7 @@ func poolOf(v *view, addr netip.Addr) string {
 }
 
 func writeHost(e *edit, p *uci.Package, s *uci.Section, old, r *platform.DHCPHost) error {
+	e.arrange(p)
 	if old.MAC != r.MAC {
 		if r.MAC != "" && !isMAC(r.MAC) {
 			return fmt.Errorf("MAC address %q", r.MAC)
@@ -98,7 +105,7 @@ func writeHost(e *edit, p *uci.Package, s *uci.Section, old, r *platform.DHCPHos
 // dnsmasq does not start with such a configuration.
 func (e *edit) onlyOf(s *uci.Section, addr netip.Addr) error {
 	for _, other := range e.beside("dhcp").Sections {
-		if have, err := netip.ParseAddr(other.Get("ip")); err == nil && other.Type == "host" && other != s && have == addr {
+		if have, err := netip.ParseAddr(other.Get("ip")); err == nil && other.Type == "host" && other != s && !isReservation(other) && have == addr {
 			return fmt.Errorf("address %s is kept for another client: %s", addr, e.key(e.beside("dhcp"), other))
 		}
 	}

@@ -96,7 +96,7 @@ func TestPoolLife(t *testing.T) {
 	change(t, c, c.Interfaces(), "lan", func(r *platform.Interface) { r.Addrs[0].Prefix = netip.MustParsePrefix("192.168.1.1/24") })
 	change(t, c, c.DHCPPools(), "lan", func(p *platform.DHCPPool) { p.Min, p.Max = addr("192.168.1.100"), addr("192.168.1.249") })
 	change(t, c, c.DHCPPools(), key, func(p *platform.DHCPPool) { p.Min, p.Max = addr("192.168.1.20"), addr("192.168.1.29") })
-	if text := text1(t, c, "dhcp"); !strings.Contains(text, "\toption dhcpv4 'server'\n\toption interface 'lan'\n\toption start '20'\n\toption limit '10'\n") {
+	if text := text1(t, c, "dhcp"); !strings.Contains(text, "\toption dhcpv4 'server'\n\toption interface 'lan'\n\toption networkid '"+key+"'\n\toption start '20'\n\toption limit '10'\n") {
 		t.Errorf("%s", text)
 	}
 	remove(t, c, c.DHCPPools(), key)
