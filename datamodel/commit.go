@@ -109,7 +109,7 @@ func (tx *Tx) prepare(ctx context.Context) error {
 // assignment has failed are not what the caller meant them to be: of these only
 // what Stage says of a parameter that was assigned counts.
 func (tx *Tx) stage(ctx context.Context, wrong map[*edit]bool) (errs Errors) {
-	refused := map[*edit]bool{}
+	refused, v := map[*edit]bool{}, tx.view()
 	for _, e := range tx.order {
 		if wrong[e] {
 			continue
@@ -123,7 +123,7 @@ func (tx *Tx) stage(ctx context.Context, wrong map[*edit]bool) (errs Errors) {
 			continue // canStage: only its alias has changed
 		}
 		tx.staging = e
-		err := e.o.rows.stage(ctx, tx, e.at, e.old, e.new, e.set)
+		err := v.rows(e.o).stage(ctx, tx, e.at, e.old, e.new, e.set)
 		tx.staging = nil
 		for _, one := range flat(err) {
 			var fe *FieldError

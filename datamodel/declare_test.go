@@ -58,7 +58,7 @@ func TestMalformedDeclarations(t *testing.T) {
 					t.Errorf("%s: %q, want %q", tt.path, got, tt.want)
 				}
 			}()
-			Define(tt.path, tt.params, tt.src)
+			Define(tt.path, tt.params, tt.src).Writable()
 		}()
 	}
 	o := Define("Device.A.{i}.", []Param[row]{rw, {Name: "S.B", At: func(r *row) any { return &r.b }, Access: ReadWrite}, {Name: "S.C", At: v.At}},

@@ -15,7 +15,10 @@ import (
 )
 
 // An Object is a declaration that is ready for a Tree.
-type Object struct{ def *object }
+type Object struct {
+	def *object
+	env any // of a Late one: what it is declared for
+}
 
 // Path returns the path as declared: "Device.IP.Interface.{i}.".
 func (o Object) Path() string { return o.def.path }
@@ -23,6 +26,7 @@ func (o Object) Path() string { return o.def.path }
 // Params yields the parameters that this platform has, as templates, without
 // the counts that the engine adds.
 func (o Object) Params() iter.Seq[Info] {
+	o.def.settle()
 	return func(yield func(Info) bool) {
 		for i := range o.def.kinds {
 			if o.def.kinds[i].typ != 0 && !yield(o.def.info(o.def.path, i)) {
@@ -33,7 +37,7 @@ func (o Object) Params() iter.Seq[Info] {
 }
 
 // Writable reports whether rows can be added and deleted.
-func (o Object) Writable() bool { return o.def.canAdd }
+func (o Object) Writable() bool { return o.def.settle().canAdd }
 
 // Extends reports whether the rows are somebody else's.
 func (o Object) Extends() bool { return o.def.extends }
@@ -42,16 +46,19 @@ func (o Object) Extends() bool { return o.def.extends }
 // "" without one.
 func (o Object) Count() string {
 	parts := strings.Split(o.def.path, ".")
-	if !o.def.table {
+	if !o.def.settle().table {
 		return ""
 	}
 	return o.def.countName(parts[len(parts)-3])
 }
 
-// object is the half of a declaration that does not depend on its row type.
+// object is the part of a declaration that does not depend on its row type. All
+// of it but rows is the same for every environment that declares the same, and
+// nothing of it changes once it is settled.
 type object struct {
 	path     string
-	kinds    []kind // one for each parameter
+	params   []Param[row]
+	kinds    []kind // one for each parameter; nil: not settled yet
 	table    bool
 	volatile bool
 	extends  bool
@@ -60,13 +67,18 @@ type object struct {
 	canLoad  bool
 	canKeys  bool
 	canRows  bool
+	clones   bool
 	inform   bool
 	alias    int // index of the Alias parameter, -1
 	enable   int // index of the Enable parameter, -1
 	rename   string
 	unique   [][]string
 	topics   []Topic
-	rows     *rows
+	typ      reflect.Type // of a row
+
+	readOnly, without []string // until it is settled
+	rows              *rows    // nil: bound for each request, by again
+	again             func(env any) Object
 }
 
 // kind is what the engine has to know of a parameter besides its declaration.
@@ -87,36 +99,35 @@ type param struct {
 }
 
 // A row is a *T of which only Define knew the T: the rest of the engine passes
-// it on, and looks into it by a Param's At. Casting *T, Param[T] and Change[T]
-// to those of row is sound, for they only hold pointers to T: their layout does
-// not depend on it. It is done because the compiler lays generic code down once
+// it on, and looks into it by a Param's At. Casting *T, Param[T], Change[T] and
+// Source[T] to those of row is sound, for they only hold pointers to T, and
+// functions: their layout does not depend on it. (What a Source's functions take
+// and return whole does; these are called by ops.) It is done because the compiler lays generic code down once
 // for each row type, and flash is dear: of the seventy objects of a router that
 // would be 200 KB.
 type row struct{ _ [0]func() } // not to be compared
 
-// rows is the other half of a declaration. What needs the row type itself are
-// the functions that ops fills in.
-type rows struct {
-	params     []Param[row]
-	keys       func(ctx context.Context, parent []Key) iter.Seq2[Key, error]
-	checkRow   func(c Change[row]) error
-	stageRow   func(ctx context.Context, tx *Tx, at []Key, c Change[row]) error
-	each       func(ctx context.Context, parent []Key, f func(key Key, r *row) bool) error // the row is only lent
-	load       func(ctx context.Context, at []Key) (*row, error)
-	fresh      func(ctx context.Context, parent []Key) (Key, *row, error)
-	zero       func() *row
-	clone      func(r *row) *row
-	hasPointer bool
-}
+func (o *object) name(i int) string { return o.params[i].Name }
 
-func (d *rows) name(i int) string { return d.params[i].Name }
-
-func (d *rows) param(i int) param {
-	p := &d.params[i]
+func (o *object) param(i int) param {
+	p := &o.params[i]
 	return param{p.Name, p.Access, p.Notify, p.Hidden, p.Inform, p.Check, p.Refs}
 }
 
-func (d *rows) at(r *row, i int) any { return d.params[i].At(r) }
+func (o *object) at(r *row, i int) any { return o.params[i].At(r) }
+
+func (o *object) zero() *row { return (*row)(reflect.New(o.typ).UnsafePointer()) }
+
+// rows is the other part of a declaration: its source.
+type rows struct {
+	keys     func(ctx context.Context, parent []Key) iter.Seq2[Key, error]
+	checkRow func(c Change[row]) error
+	stageRow func(ctx context.Context, tx *Tx, at []Key, c Change[row]) error
+	each     func(ctx context.Context, parent []Key, f func(key Key, r *row) bool) error // the row is only lent
+	load     func(ctx context.Context, at []Key) (*row, error)
+	fresh    func(ctx context.Context, parent []Key) (Key, *row, error) // nil: the zero row
+	clone    func(r *row) *row
+}
 
 func (d *rows) check(old, new *row, set func(string) bool) error {
 	if d.checkRow == nil {
@@ -132,17 +143,10 @@ func (d *rows) stage(ctx context.Context, tx *Tx, at []Key, old, new *row, set f
 func hide[T any](v *T) *row { return (*row)(unsafe.Pointer(v)) }
 func show[T any](r *row) *T { return (*T)(unsafe.Pointer(r)) }
 
-// ops is all that has to be laid down once per row type. What it makes holds on
-// to the functions of src, not to src.
-func ops[T any](params []Param[T], src Source[T]) *rows {
-	d := &rows{
-		params:     *(*[]Param[row])(unsafe.Pointer(&params)),
-		keys:       src.Keys,
-		checkRow:   *(*func(Change[row]) error)(unsafe.Pointer(&src.Check)),
-		stageRow:   *(*func(context.Context, *Tx, []Key, Change[row]) error)(unsafe.Pointer(&src.Stage)),
-		zero:       func() *row { return hide(new(T)) },
-		hasPointer: points(reflect.TypeFor[T](), 0),
-	}
+// ops makes of a Source what needs the row type. What it makes holds on to the
+// functions of src, not to src.
+func ops[T any](src *Source[T]) *rows {
+	d := new(rows)
 	if all := src.Rows; all != nil {
 		d.each = func(ctx context.Context, parent []Key, f func(Key, *row) bool) (err error) {
 			lent := new(T)
@@ -163,14 +167,13 @@ func ops[T any](params []Param[T], src Source[T]) *rows {
 			return hide(&v), err
 		}
 	}
-	fresh, clone := src.New, src.Clone
-	d.fresh = func(ctx context.Context, parent []Key) (Key, *row, error) {
-		if fresh == nil {
-			return "", hide(new(T)), nil
+	if fresh := src.New; fresh != nil {
+		d.fresh = func(ctx context.Context, parent []Key) (Key, *row, error) {
+			k, v, err := fresh(ctx, parent)
+			return k, hide(&v), err
 		}
-		k, v, err := fresh(ctx, parent)
-		return k, hide(&v), err
 	}
+	clone := src.Clone
 	d.clone = func(r *row) *row {
 		c := *show[T](r)
 		if clone != nil {
@@ -189,41 +192,53 @@ func past(err error) error {
 	return err
 }
 
-// Define binds a table of parameters to its source. It panics when the
-// declaration is malformed: that is a mistake of a programmer, which the first
-// test that builds the tree finds.
+// Define binds a table of parameters to its source. A malformed declaration is a
+// mistake of a programmer, which the first test that builds the tree finds: it
+// panics when the object is put into a Tree, or asked what it declares.
 func Define[T any](path string, params []Param[T], src Source[T]) Object {
-	return define(ops(params, src), object{
-		path: path, volatile: src.Volatile, extends: src.Extends, canAdd: src.New != nil, canStage: src.Stage != nil,
-		canLoad: src.Load != nil, canKeys: src.Keys != nil, canRows: src.Rows != nil,
-		rename: src.Rename, unique: src.Unique, topics: src.Topics,
-	}, src.ReadOnly, src.Without, src.Clone != nil)
+	return define(path, *(*[]Param[row])(unsafe.Pointer(&params)), (*Source[row])(unsafe.Pointer(&src)), ops(&src), reflect.TypeFor[T]())
 }
 
 // define is what Define does whatever the row type is.
-func define(rows *rows, o object, readOnly, without []string, clones bool) Object {
-	o.rows, o.kinds, o.table = rows, make([]kind, len(rows.params)), strings.HasSuffix(o.path, ".{i}.")
+func define(path string, params []Param[row], src *Source[row], rows *rows, typ reflect.Type) Object {
+	rows.keys, rows.checkRow, rows.stageRow = src.Keys, src.Check, src.Stage
+	return Object{def: &object{
+		path: path, params: params, rows: rows, typ: typ,
+		volatile: src.Volatile, extends: src.Extends, canAdd: src.New != nil, canStage: src.Stage != nil,
+		canLoad: src.Load != nil, canKeys: src.Keys != nil, canRows: src.Rows != nil, clones: src.Clone != nil,
+		rename: src.Rename, unique: src.Unique, topics: src.Topics, readOnly: src.ReadOnly, without: src.Without,
+	}}
+}
+
+// settle checks the declaration and works out the rest of o from it, once. It
+// is not done by Define, for a Late object is defined again at each request.
+func (o *object) settle() *object {
+	if o.kinds != nil {
+		return o
+	}
+	o.kinds, o.table = make([]kind, len(o.params)), strings.HasSuffix(o.path, ".{i}.")
 	o.alias, o.enable = -1, -1
 	o.canAdd = o.canAdd && o.table && o.canRows
 	if !o.canRows && !(o.extends && o.canLoad) {
 		o.broken("has no Rows")
 	}
-	zero := rows.zero()
+	zero := o.zero()
 	for i := range o.kinds {
-		o.kinds[i].typ, o.kinds[i].list = typeOf(rows.at(zero, i))
+		o.kinds[i].typ, o.kinds[i].list = typeOf(o.at(zero, i))
 	}
-	o.finish(readOnly, without)
-	if o.canStage && !clones && rows.hasPointer {
+	o.finish(o.readOnly, o.without)
+	if o.canStage && !o.clones && points(o.typ, 0) {
 		o.broken("is writable, its rows hold maps or pointers, and it has no Clone")
 	}
-	return Object{&o}
+	o.readOnly, o.without = nil, nil
+	return o
 }
 
 func (o *object) broken(format string, args ...any) {
 	panic("datamodel: " + o.path + " " + fmt.Sprintf(format, args...))
 }
 
-// finish checks the declaration and works out the rest of o from it.
+// finish is the part of settle that goes by names.
 func (o *object) finish(readOnly, without []string) {
 	if err := checkTemplate(o.path); err != nil {
 		o.broken("%v", err)
@@ -234,7 +249,7 @@ func (o *object) finish(readOnly, without []string) {
 	seen := make(map[string]bool, len(o.kinds))
 	o.groups()
 	for i := range o.kinds {
-		p := o.rows.param(i)
+		p := o.param(i)
 		if !validName(p.name) || seen[p.name] {
 			o.broken("declares %q: misspelt, or declared twice", p.name)
 		}
@@ -242,7 +257,7 @@ func (o *object) finish(readOnly, without []string) {
 		if o.kinds[i].typ == 0 {
 			o.broken("%s: At returns no pointer to a value type", p.name)
 		}
-		o.settle(i, p)
+		o.special(i, p)
 		o.kinds[i].readOnly = p.access == ReadOnly || named(readOnly, p.name)
 		if named(without, p.name) {
 			o.kinds[i].typ = 0
@@ -267,7 +282,7 @@ func (o *object) groups() {
 	done := make(map[string]bool)
 	last := ""
 	for i := range o.kinds {
-		name := o.rows.name(i)
+		name := o.name(i)
 		for j := range len(name) {
 			if sub := name[:j+1]; name[j] == '.' && !strings.HasPrefix(last, sub) {
 				if done[sub] {
@@ -280,12 +295,13 @@ func (o *object) groups() {
 	}
 }
 
-func (o *object) settle(i int, p param) {
+// special notes what a parameter is besides a value.
+func (o *object) special(i int, p param) {
 	k := &o.kinds[i]
 	if k.typ == Base64Binary && LimitsOf(p.check).Hex {
 		k.typ = HexBinary
 	}
-	switch o.rows.at(o.rows.zero(), i).(type) {
+	switch o.at(o.zero(), i).(type) {
 	case *Alias:
 		if !o.table || o.alias >= 0 {
 			o.broken("%s: an Alias belongs to a table, once", p.name)
@@ -300,7 +316,7 @@ func (o *object) settle(i int, p param) {
 
 func (o *object) declares(name string) bool {
 	for i := range o.kinds {
-		if have := o.rows.name(i); have == name || strings.HasSuffix(name, ".") && strings.HasPrefix(have, name) {
+		if have := o.name(i); have == name || strings.HasSuffix(name, ".") && strings.HasPrefix(have, name) {
 			return true
 		}
 	}
@@ -315,7 +331,7 @@ func named(list []string, name string) bool {
 }
 
 func (o *object) info(prefix string, i int) Info {
-	p := o.rows.param(i)
+	p := o.param(i)
 	if o.kinds[i].readOnly {
 		p.access = ReadOnly
 	}

@@ -114,7 +114,7 @@ func (w *walker) nameOf(s *spot, o *object, want []seg) error {
 	last := ""
 	for i := range o.kinds {
 		k := &o.kinds[i]
-		name := o.rows.name(i)
+		name := o.name(i)
 		if k.typ == 0 || !wanted(name, want, w.partial) {
 			continue
 		}

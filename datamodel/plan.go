@@ -51,15 +51,15 @@ func (tx *Tx) plan() (lines []Line) {
 func (e *edit) line(a asked) Line {
 	l := Line{Path: a.path}
 	for i := range e.o.kinds {
-		if e.o.rows.name(i) != a.name {
+		if e.o.name(i) != a.name {
 			continue
 		}
-		p := e.o.rows.param(i)
+		p := e.o.param(i)
 		text := func(r *row) string {
 			if r == nil {
 				return ""
 			}
-			v := fieldText(e.o.rows.at(r, i), p.check)
+			v := fieldText(e.o.at(r, i), p.check)
 			if p.hidden {
 				return Mask(v)
 			}

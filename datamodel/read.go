@@ -255,7 +255,7 @@ func (w *walker) values(s *spot, o *object, r *row, want []seg) error {
 		if k.typ == 0 {
 			continue
 		}
-		p := o.rows.param(i)
+		p := o.param(i)
 		if !wanted(p.name, want, w.partial) || w.inform && !p.inform {
 			continue
 		}
@@ -268,7 +268,7 @@ func (w *walker) values(s *spot, o *object, r *row, want []seg) error {
 		case p.access == Command:
 			it.Value = zeroText(k.typ)
 		default:
-			it.Value = w.text(s, o.rows.at(r, i), k.typ)
+			it.Value = w.text(s, o.at(r, i), k.typ)
 		}
 		if !w.item(it) {
 			return errStop

@@ -15,13 +15,15 @@ type view struct {
 	t    *Tree
 	tx   *Tx
 	root *node
+	late *bindings
 }
 
 func (t *Tree) view(tx *Tx) view {
 	if tx != nil {
-		return view{t, tx, tx.root}
+		return view{t, tx, tx.root, tx.late}
 	}
-	return view{t, nil, t.schema.Load()}
+	root := t.schema.Load()
+	return view{t, nil, root, t.bindings()}
 }
 
 // A spot is one instance of a node; or the node itself, where it is a table.
@@ -40,9 +42,9 @@ type spot struct {
 
 // read reads a row from its source. at names the row of a table; of another
 // object it holds the keys of its parents.
-func (o *object) read(ctx context.Context, at []Key) (*row, error) {
+func (v view) read(ctx context.Context, o *object, at []Key) (*row, error) {
 	if o.canLoad {
-		row, err := o.rows.load(ctx, at)
+		row, err := v.rows(o).load(ctx, at)
 		if err != nil {
 			return nil, err
 		}
@@ -53,7 +55,7 @@ func (o *object) read(ctx context.Context, at []Key) (*row, error) {
 		parent, key = at[:len(at)-1:len(at)-1], at[len(at)-1]
 	}
 	var found *row
-	err := o.rows.each(ctx, parent, func(k Key, r *row) bool {
+	err := v.rows(o).each(ctx, parent, func(k Key, r *row) bool {
 		if !o.table || k == key {
 			found = r
 		}
@@ -77,10 +79,18 @@ func (v view) load(ctx context.Context, o *object, at []Key, fresh bool) (*row, 
 		return e.new, nil
 	}
 	if fresh {
-		_, row, err := o.rows.fresh(ctx, at)
+		_, row, err := v.fresh(ctx, o, at)
 		return row, err
 	}
-	return o.read(ctx, at)
+	return v.read(ctx, o, at)
+}
+
+// fresh returns the row of o that comes into being below parent, and its key.
+func (v view) fresh(ctx context.Context, o *object, parent []Key) (Key, *row, error) {
+	if f := v.rows(o).fresh; f != nil {
+		return f(ctx, parent)
+	}
+	return "", o.zero(), nil
 }
 
 // exists returns nil when the row is there, and else why it cannot be named.
@@ -92,11 +102,11 @@ func (v view) exists(ctx context.Context, n *node, at []Key) error {
 		return nil
 	}
 	if n.obj.canLoad || !n.obj.canKeys {
-		_, err := n.obj.read(ctx, at)
+		_, err := v.read(ctx, n.obj, at)
 		return err
 	}
 	key := at[len(at)-1]
-	for k, err := range n.obj.rows.keys(ctx, at[:len(at)-1:len(at)-1]) {
+	for k, err := range v.rows(n.obj).keys(ctx, at[:len(at)-1:len(at)-1]) {
 		if err != nil && !errors.Is(err, ErrGone) {
 			return err
 		}
@@ -115,7 +125,7 @@ func (v view) present(ctx context.Context, s *spot) error {
 		s.row = row
 		return err
 	}
-	for _, err := range o.rows.keys(ctx, s.at) {
+	for _, err := range v.rows(o).keys(ctx, s.at) {
 		return err
 	}
 	return ErrGone
@@ -137,7 +147,7 @@ func (v view) each(ctx context.Context, n *node, parent []Key, fresh, rows bool,
 		return stop == nil
 	}
 	if !fresh {
-		if err := n.obj.pass(ctx, parent, rows, one); err != nil {
+		if err := v.pass(ctx, n.obj, parent, rows, one); err != nil {
 			return err
 		}
 	}
@@ -153,11 +163,11 @@ func (v view) each(ctx context.Context, n *node, parent []Key, fresh, rows bool,
 }
 
 // pass goes over the keys or the rows of o. A row that is gone is left out.
-func (o *object) pass(ctx context.Context, parent []Key, rows bool, f func(Key, *row) bool) error {
+func (v view) pass(ctx context.Context, o *object, parent []Key, rows bool, f func(Key, *row) bool) error {
 	if rows || !o.canKeys {
-		return o.rows.each(ctx, parent, f)
+		return v.rows(o).each(ctx, parent, f)
 	}
-	for k, err := range o.rows.keys(ctx, parent) {
+	for k, err := range v.rows(o).keys(ctx, parent) {
 		if errors.Is(err, ErrGone) {
 			continue
 		}

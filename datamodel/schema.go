@@ -183,7 +183,7 @@ func (n *node) clash() error {
 	n.objects(func(o *object) bool {
 		for i := range o.kinds {
 			if o.kinds[i].typ != 0 {
-				take(o.rows.name(i), "a parameter")
+				take(o.name(i), "a parameter")
 			}
 		}
 		return true
@@ -233,7 +233,7 @@ func wanted(name string, want []seg, partial bool) bool {
 // wants reports whether want asks for any parameter of o.
 func (o *object) wants(want []seg, partial bool) bool {
 	for i := range o.kinds {
-		if o.kinds[i].typ != 0 && wanted(o.rows.name(i), want, partial) {
+		if o.kinds[i].typ != 0 && wanted(o.name(i), want, partial) {
 			return true
 		}
 	}

@@ -103,7 +103,7 @@ func (tx *Tx) assign(ctx context.Context, a Assignment) (string, error) {
 		return s.prefix + name, err
 	}
 	if err := tx.write(ctx, e, i, a.Value); err != nil {
-		if o.rows.param(i).hidden {
+		if o.param(i).hidden {
 			err = ErrValue // whose text would repeat the secret
 		}
 		return s.prefix + name, err
@@ -115,15 +115,15 @@ func (tx *Tx) assign(ctx context.Context, a Assignment) (string, error) {
 // write parses and checks text in a row of its own first, so that a value that
 // is refused leaves no trace.
 func (tx *Tx) write(ctx context.Context, e *edit, i int, text string) error {
-	p, typ := e.o.rows.param(i), e.o.kinds[i].typ
-	try := e.o.rows.at(e.o.rows.zero(), i)
+	p, typ := e.o.param(i), e.o.kinds[i].typ
+	try := e.o.at(e.o.zero(), i)
 	switch f := try.(type) {
 	case *Ref:
 		r, err := tx.view().parseRef(ctx, text, p.refs)
 		if err != nil {
 			return err
 		}
-		*e.o.rows.at(e.new, i).(*Ref) = r
+		*e.o.at(e.new, i).(*Ref) = r
 		return nil
 	case *[]Ref:
 		list, err := tx.view().parseRefs(ctx, text, p.refs)
@@ -138,7 +138,7 @@ func (tx *Tx) write(ctx context.Context, e *edit, i int, text string) error {
 				return asValue(err)
 			}
 		}
-		*e.o.rows.at(e.new, i).(*[]Ref) = list
+		*e.o.at(e.new, i).(*[]Ref) = list
 		return nil
 	case *Alias:
 		if err := checkAlias(text); err != nil {
@@ -155,7 +155,7 @@ func (tx *Tx) write(ctx context.Context, e *edit, i int, text string) error {
 			return asValue(err)
 		}
 	}
-	return parse(e.o.rows.at(e.new, i), typ, text)
+	return parse(e.o.at(e.new, i), typ, text)
 }
 
 // Delete deletes the instance at path, and what is below it: children are
@@ -266,7 +266,7 @@ func (tx *Tx) removeRow(ctx context.Context, s *spot, o *object) error {
 		if err != nil {
 			return err
 		}
-		e = tx.put(&edit{n: s.n, o: o, at: s.at, prefix: s.prefix, num: s.num, old: o.rows.clone(old)})
+		e = tx.put(&edit{n: s.n, o: o, at: s.at, prefix: s.prefix, num: s.num, old: tx.view().rows(o).clone(old)})
 		tx.fillAlias(e)
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"weak"
 )
 
 // A Backing keeps one small text: *store.File is one. Load returns an error
@@ -30,7 +31,8 @@ type Options struct {
 	// what is left to do, which Commit may have added to.
 	Committing func(Commitment) (settled func(committed bool, after []Action), err error)
 	Log        *slog.Logger
-	MemoBytes  int // cap of what one request keeps by Once; 0: 256 KiB
+	MemoBytes  int      // cap of what one request keeps by Once; 0: 256 KiB
+	Schemas    *Schemas // shared with other trees of the process; nil: this one has a schema of its own
 }
 
 // A Tree is the data model. All its methods may be called at the same time.
@@ -41,6 +43,10 @@ type Tree struct {
 	numbers *numbers
 	unread  error         // why the numbers given so far are not known
 	write   chan struct{} // capacity 1: held for a whole transaction
+
+	binding sync.Mutex // of env and bound
+	env     any        // of the late objects
+	bound   weak.Pointer[bindings]
 
 	// Of the journal; they belong to who holds write.
 	undo map[string]func(ctx context.Context, data []byte) error
@@ -66,12 +72,17 @@ func New(o Options) (*Tree, error) {
 func (t *Tree) Add(objs ...Object) (remove func(), err error) {
 	t.adding.Lock()
 	defer t.adding.Unlock()
-	root, err := graft(t.schema.Load(), objs)
+	root := t.schema.Load()
+	objs, late := t.unbind(objs)
+	if late && t.o.Schemas != nil && root.obj == nil && root.kids == nil {
+		root, objs, err = t.o.Schemas.graft(root, objs)
+	} else {
+		root, err = graft(root, objs)
+	}
 	if err != nil {
 		return nil, err
 	}
 	t.schema.Store(root)
-	objs = slices.Clone(objs)
 	return sync.OnceFunc(func() { t.remove(objs) }), nil
 }
 
@@ -96,7 +107,7 @@ func (n *node) each(yield func(Object) bool) bool {
 	}
 	ok := true
 	n.objects(func(o *object) bool {
-		ok = yield(Object{o})
+		ok = yield(Object{def: o})
 		return ok
 	})
 	for _, k := range n.kids {
@@ -198,7 +209,7 @@ func (n *node) param(name string) (*object, int) {
 	at := -1
 	n.objects(func(o *object) bool {
 		for i := range o.kinds {
-			if o.kinds[i].typ != 0 && o.rows.name(i) == name {
+			if o.kinds[i].typ != 0 && o.name(i) == name {
 				in, at = o, i
 				return false
 			}

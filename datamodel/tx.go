@@ -40,6 +40,7 @@ type Tx struct {
 
 	t       *Tree
 	root    *node
+	late    *bindings
 	done    bool
 	edits   map[editKey]*edit
 	order   []*edit // as they are staged
@@ -90,7 +91,7 @@ func (t *Tree) Begin(ctx context.Context) (*Tx, error) {
 	select {
 	case t.write <- struct{}{}:
 		t.undoOwed(context.WithValue(ctx, txKey{}, t))
-		return &Tx{t: t, root: t.schema.Load(), edits: make(map[editKey]*edit), by: make(map[any]Participant)}, nil
+		return &Tx{t: t, root: t.schema.Load(), late: t.bindings(), edits: make(map[editKey]*edit), by: make(map[any]Participant)}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -207,9 +208,9 @@ func (tx *Tx) change(ctx context.Context, s *spot, o *object) (*edit, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &edit{n: s.n, o: o, at: s.at, prefix: s.prefix, num: s.num, new: o.rows.clone(old)}
+	e := &edit{n: s.n, o: o, at: s.at, prefix: s.prefix, num: s.num, new: v.rows(o).clone(old)}
 	if !s.fresh {
-		e.old = o.rows.clone(old)
+		e.old = v.rows(o).clone(old)
 		tx.fillAlias(e)
 	}
 	return tx.put(e), nil
@@ -227,7 +228,7 @@ func (tx *Tx) fillAlias(e *edit) {
 	alias := Alias(v.alias(e.n, tab, e.at[:last], e.at[last], tab.number(e.at[last], 0)))
 	for _, r := range [...]*row{e.old, e.new} {
 		if r != nil {
-			*e.o.rows.at(r, e.o.alias).(*Alias) = alias
+			*e.o.at(r, e.o.alias).(*Alias) = alias
 		}
 	}
 }
@@ -281,7 +282,7 @@ func (tx *Tx) add(ctx context.Context, s *spot, alias string) (*edit, error) {
 	if !o.canAdd {
 		return nil, fmt.Errorf("%w: rows cannot be added here", ErrDenied)
 	}
-	key, row, err := o.rows.fresh(ctx, s.at)
+	key, row, err := tx.view().fresh(ctx, o, s.at)
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +296,7 @@ func (tx *Tx) add(ctx context.Context, s *spot, alias string) (*edit, error) {
 		e.alias = &alias
 	}
 	if o.alias >= 0 {
-		*o.rows.at(row, o.alias).(*Alias) = Alias(e.aliasText())
+		*o.at(row, o.alias).(*Alias) = Alias(e.aliasText())
 	}
 	return tx.put(e), nil
 }

@@ -24,7 +24,7 @@ func (tx *Tx) validate(ctx context.Context, e *edit) Errors {
 			errs = append(errs, tx.uniqueKey(ctx, e, key)...)
 		}
 	}
-	if err := e.o.rows.check(e.old, e.new, e.set); err != nil {
+	if err := tx.view().rows(e.o).check(e.old, e.new, e.set); err != nil {
 		errs = append(errs, e.blame(asValueAll(err))...)
 	}
 	return errs
@@ -52,7 +52,7 @@ func (tx *Tx) uniqueAlias(e *edit) Errors {
 	if !taken {
 		return nil
 	}
-	return Errors{{e.path(e.o.rows.name(e.o.alias)), fmt.Errorf("%w: the alias is taken", ErrValue)}}
+	return Errors{{e.path(e.o.name(e.o.alias)), fmt.Errorf("%w: the alias is taken", ErrValue)}}
 }
 
 // uniqueKey compares a row with all others of its table. It does nothing when
@@ -100,7 +100,7 @@ func (tx *Tx) uniqueKey(ctx context.Context, e *edit, names []string) Errors {
 }
 
 func (o *object) enabled(r *row) bool {
-	return o.enable < 0 || *o.rows.at(r, o.enable).(*bool)
+	return o.enable < 0 || *o.at(r, o.enable).(*bool)
 }
 
 func (w *walker) keyOf(n *node, at []Key, r *row, names []string) string {
@@ -108,8 +108,8 @@ func (w *walker) keyOf(n *node, at []Key, r *row, names []string) string {
 	var b strings.Builder
 	for _, name := range names {
 		for i := range n.obj.kinds {
-			if n.obj.rows.name(i) == name {
-				b.WriteString(plain(n.obj.rows.param(i).check, w.text(s, n.obj.rows.at(r, i), n.obj.kinds[i].typ)))
+			if n.obj.name(i) == name {
+				b.WriteString(plain(n.obj.param(i).check, w.text(s, n.obj.at(r, i), n.obj.kinds[i].typ)))
 				b.WriteByte(0)
 			}
 		}

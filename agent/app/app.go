@@ -53,6 +53,8 @@ type Config struct {
 	// Who says who stands at the control socket; nil: what the kernel says.
 	Who func(net.Conn) api.Caller
 
+	// Schemas are shared by the agents of one process; nil: this one is alone.
+	Schemas *datamodel.Schemas
 	// Built is when the agent was built: the clock cannot be earlier.
 	Built time.Time
 	// Rand is uniform in [0, n), for back-off and phases; nil: math/rand.
@@ -303,6 +305,7 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 	a.tree, err = datamodel.New(datamodel.Options{
 		Numbers: a.state.File("instances", 1),
 		Journal: a.state.File("journal", 1),
+		Schemas: a.cfg.Schemas,
 		Log:     a.log.With("component", "datamodel"),
 
 		Committing: a.after.committing,

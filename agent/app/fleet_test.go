@@ -39,6 +39,8 @@ type fleet struct {
 	ctx   context.Context
 	ends  sync.WaitGroup
 
+	schemas datamodel.Schemas
+
 	mu    sync.Mutex
 	dials [][]attempt // by agent: when it tried to reach the ACS
 }
@@ -74,7 +76,7 @@ func (f *fleet) start(m *member) {
 	var mu sync.Mutex
 	c := app.Config{
 		Platform: m.router.Platform(), Version: "1.2.3", ConfigFile: f.conf,
-		State: "/state", StateFS: m.state, Run: "/run", RunFS: m.ram,
+		State: "/state", StateFS: m.state, Run: "/run", RunFS: m.ram, Schemas: &f.schemas,
 		ResolvConf: "/nonexistent/resolv.conf", Hosts: filepath.Join(filepath.Dir(f.conf), "hosts"),
 		Dial:   func(_ context.Context, network, _ string) (net.Conn, error) { return nil, f.dialled(m.n, network) },
 		Listen: func(context.Context, string, string) (net.Listener, error) { return newDeaf(), nil },
@@ -125,58 +127,78 @@ func (d *deaf) Accept() (net.Conn, error) { <-d.done; return nil, net.ErrClosed 
 func (d *deaf) Close() error              { d.once.Do(func() { close(d.done) }); return nil }
 func (d *deaf) Addr() net.Addr            { return &net.TCPAddr{IP: net.IPv4zero, Port: 7547} }
 
-// weight is what the process holds after a collection: heap and stacks.
-func weight() (heap, stacks int) {
+// A weight is what a process holds, in bytes after a collection.
+type weight struct{ heap, stacks, goroutines int }
+
+func weigh() weight {
 	for range 3 { // stacks are halved by each
 		runtime.GC()
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int(m.HeapAlloc), int(m.StackInuse)
+	return weight{int(m.HeapAlloc), int(m.StackInuse), runtime.NumGoroutine()}
 }
 
-// schemas builds the data model of as many agents, and nothing else of them.
-func schemas(t testing.TB, all []*member, conf string) (models []*datamodel.Tree) {
+// each is how much of the growth from before to w each of n has.
+func (w weight) each(before weight, n int) weight {
+	return weight{(w.heap - before.heap) / n, (w.stacks - before.stacks) / n, (w.goroutines - before.goroutines) / n}
+}
+
+// model builds the data model of an agent, and nothing else of it.
+func model(t testing.TB, m *member, set *settings.Settings, schemas *datamodel.Schemas) *datamodel.Tree {
+	tree, err := datamodel.New(datamodel.Options{Schemas: schemas})
+	if err == nil {
+		ours := tr181.Agent{ // parts that are never asked: only what is declared counts
+			Settings: set, NAT: struct{ tr181.NAT }{}, XMPP: struct{ tr181.XMPP }{}, Provider: struct{ tr181.Provider }{},
+			Transfers: struct{ tr181.Transfers }{}, Diagnostics: able{}, Reach: struct{ tr181.Reach }{}, Voice: struct{ tr181.Voice }{},
+			Lightweight: true, Identity: func() platform.ID { return platform.ID{} }, Keep: func(string) datamodel.Backing { return nil },
+		}
+		_, err = tree.Add(tr181.New(m.router.Platform(), ours).Objects()...)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+// schema returns what the schema weighs that the agents share, and what the data
+// model of each has besides.
+func schema(t testing.TB, all []*member, conf string) (shared, own int) {
 	set, err := settings.Open(settings.Options{Config: conf})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range all {
-		tree, err := datamodel.New(datamodel.Options{})
-		if err == nil {
-			ours := tr181.Agent{ // parts that are never asked: only what is declared counts
-				Settings: set, NAT: struct{ tr181.NAT }{}, XMPP: struct{ tr181.XMPP }{}, Provider: struct{ tr181.Provider }{},
-				Transfers: struct{ tr181.Transfers }{}, Diagnostics: able{}, Reach: struct{ tr181.Reach }{},
-				Lightweight: true, Identity: func() platform.ID { return platform.ID{} }, Keep: func(string) datamodel.Backing { return nil },
-			}
-			_, err = tree.Add(tr181.New(m.router.Platform(), ours).Objects()...)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		models = append(models, tree)
+	var schemas datamodel.Schemas
+	var models []*datamodel.Tree
+	none := weigh()
+	models = append(models, model(t, all[0], set, &schemas))
+	one := weigh()
+	for _, m := range all[1:] {
+		models = append(models, model(t, m, set, &schemas))
 	}
-	return models
+	own = weigh().each(one, len(all)-1).heap
+	runtime.KeepAlive(models)
+	return one.heap - none.heap - own, own
 }
 
 // copies returns what the disks of one member weigh, by copying some. It ends
 // their use.
 func copies(all []*member) int {
 	all = all[:100]
-	before, _ := weight()
+	before := weigh()
 	var kept []*storetest.FS
 	for _, m := range all {
 		kept = append(kept, m.state.Restart(storetest.Kill), m.ram.Restart(storetest.Kill))
 	}
-	after, _ := weight()
+	after := weigh()
 	var empty []*storetest.FS // these were there before
 	for range kept {
 		empty = append(empty, storetest.New())
 	}
-	bare, _ := weight()
+	bare := weigh()
 	runtime.KeepAlive(kept)
 	runtime.KeepAlive(empty)
-	return (after - before - (bare - after)) / len(all)
+	return after.each(before, len(all)).heap - bare.each(after, len(all)).heap
 }
 
 // able is diagnostics of every kind.
@@ -212,28 +234,23 @@ func TestFleet(t *testing.T) {
 		f, all := newFleet(t, dir, n)
 		write(t, f.conf, config())
 		defer f.end()
-		none, _ := weight()
-		models := schemas(t, all[:100], f.conf)
-		with, _ := weight()
-		schema := (with - none) / len(models)
-		runtime.KeepAlive(models)
-		models = nil
-
-		heap, stacks := weight()
+		shared, own := schema(t, all[:100], f.conf)
+		before := weigh()
 		for _, m := range all {
 			f.start(m)
 		}
+		time.Sleep(3 * time.Second) // all have tried once, and wait
 		synctest.Wait()
-		heapNow, stacksNow := weight()
-		each := (heapNow - heap) / n
+		each := weigh().each(before, n)
 		time.Sleep(45 * time.Second) // three attempts of everybody, at least
 		f.spread(1, 5*time.Second)
 		f.spread(2, 10*time.Second)
 		disks := copies(all)
-		t.Logf("%d agents: %d bytes of heap each, of which %d are its data model and %d files on disks in memory; %d of stacks",
-			n, each, schema, disks, (stacksNow-stacks)/n)
-		if each-schema-disks > 60<<10 {
-			t.Errorf("each agent has %d bytes beside its data model", each-schema-disks)
+		t.Logf("%d agents, each %d bytes: heap %d (of which data model %d), stacks of %d goroutines %d; besides, files on disks in memory %d",
+			n, each.heap-disks+each.stacks, each.heap-disks, own, each.goroutines, each.stacks, disks)
+		t.Logf("the schema that they share: %d bytes", shared)
+		if weight := each.heap - disks; weight > 60<<10 {
+			t.Errorf("each agent weighs %d bytes", weight)
 		}
 	})
 }

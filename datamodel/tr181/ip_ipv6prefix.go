@@ -60,7 +60,7 @@ func (m *Model) ipv6Prefix() datamodel.Object {
 		Check:  checkIPv6Prefix,
 	}
 	if m.canWrite() || m.logical() && m.a.Keep != nil {
-		m.prefix6 = keep(m, "ipv6-prefixes", ipv6PrefixParams, ipv6Prefix{
+		keep(m, &m.prefix6, "ipv6-prefixes", ipv6PrefixParams, ipv6Prefix{
 			status: "Disabled", prefixStatus: "Invalid", origin: "Static", staticType: "Static",
 			preferredUntil: infiniteTime, validUntil: infiniteTime, kept: true,
 		})

@@ -18,19 +18,19 @@ import (
 )
 
 // lanServices adds the objects of what the platform configures in tables.
-func (m *Model) lanServices(add func(have bool, objs ...func() datamodel.Object)) {
+func (m *Model) lanServices(add func(have bool, objs ...declaration)) {
 	dhcp, nat := m.p.DHCP, m.p.NAT
 	serves := m.servesDHCP()
-	add(serves || m.logical(), m.dhcpv4)
-	add(m.logical(), m.dhcpClient)
-	add(serves, m.dhcpServer, m.dhcpPool)
-	add(serves && dhcp.Hosts != nil, m.staticAddress)
-	add(serves && dhcp.Options != nil, m.dhcpOption)
-	add(serves && dhcp.Leases != nil, m.leaseClient, m.leasedAddress, m.leaseOption)
+	add(serves || m.logical(), (*Model).dhcpv4)
+	add(m.logical(), (*Model).dhcpClient)
+	add(serves, (*Model).dhcpServer, (*Model).dhcpPool)
+	add(serves && dhcp.Hosts != nil, (*Model).staticAddress)
+	add(serves && dhcp.Options != nil, (*Model).dhcpOption)
+	add(serves && dhcp.Leases != nil, (*Model).leaseClient, (*Model).leasedAddress, (*Model).leaseOption)
 	if m.p.Config != nil {
-		add(nat.Interfaces != nil || nat.Mappings != nil, m.nat)
-		add(nat.Interfaces != nil, m.natInterface)
-		add(nat.Mappings != nil, m.portMapping)
+		add(nat.Interfaces != nil || nat.Mappings != nil, (*Model).nat)
+		add(nat.Interfaces != nil, (*Model).natInterface)
+		add(nat.Mappings != nil, (*Model).portMapping)
 	}
 }
 

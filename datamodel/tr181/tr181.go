@@ -133,8 +133,7 @@ type Model struct {
 	p platform.Platform
 	a Agent
 
-	objects []datamodel.Object
-	undo    map[string]func(context.Context, []byte) error
+	undo map[string]func(context.Context, []byte) error
 
 	links   *datamodel.Kept[linkSetting] // nil: the network cannot be written
 	ipv4    *datamodel.Kept[ipv4Address]
@@ -148,6 +147,8 @@ type Model struct {
 	xmppConnections *datamodel.Kept[xmppConnection] // nil: no XMPP
 	xmppServers     *datamodel.Kept[xmppServer]
 	voice           *datamodel.Kept[override] // nil: no telephony
+
+	informParameters *datamodel.Kept[informParameter]
 
 	// What Reapply found last time: each link, and what it could not put back.
 	seen map[string]platform.Link
@@ -167,69 +168,83 @@ func New(p platform.Platform, a Agent) *Model {
 		}
 	}
 	if a.Keep != nil && p.Network != nil && p.Links != nil {
-		m.links = keep(m, "links", linkSettingParams, linkSetting{})
+		keep(m, &m.links, "links", linkSettingParams, linkSetting{})
 		m.undo[undoNetwork] = m.undoNetwork
 	}
 	if p.Config != nil {
 		m.undo[undoConfig] = m.undoConfig
 	}
-	add := func(have bool, objs ...func() datamodel.Object) {
+	m.declare(func(d declaration) { d(m) }) // which opens the tables that the agent keeps
+	return m
+}
+
+// A declaration makes an object of a model. It is called again whenever the
+// object is asked for, and only looks at what New has set.
+type declaration = func(*Model) datamodel.Object
+
+// Objects returns the objects that can be supported, for one tree.
+func (m *Model) Objects() (objects []datamodel.Object) {
+	m.declare(func(d declaration) { objects = append(objects, datamodel.Late(m, d)) })
+	return objects
+}
+
+// declare calls f with the declaration of each object that this platform and
+// this agent can support.
+func (m *Model) declare(f func(declaration)) {
+	p, a := m.p, m.a
+	add := func(have bool, objs ...declaration) {
 		for _, o := range objs {
 			if have {
-				m.objects = append(m.objects, o())
+				f(o)
 			}
 		}
 	}
-	add(true, m.device, m.deviceInfo)
-	add(p.System != nil, m.memoryStatus)
-	add(p.TCP != nil, m.networkProperties)
-	add(p.Processes != nil, m.processStatus, m.process)
-	add(p.Sensors != nil, m.temperatureSensor)
-	add(p.Logs != nil, m.vendorLogFile)
-	add(p.ConfigFile != nil && a.Transfers != nil, m.vendorConfigFile)
-	add(true, m.supportedDataModel)
-	add(a.Settings != nil, m.managementServer)
-	add(a.Settings != nil && a.Keep != nil, m.informParameter)
-	add(a.Settings != nil && a.NAT != nil, m.managementServerSTUN)
-	add(a.Provider != nil, m.provider, m.providerKey)
+	add(true, (*Model).device, (*Model).deviceInfo)
+	add(p.System != nil, (*Model).memoryStatus)
+	add(p.TCP != nil, (*Model).networkProperties)
+	add(p.Processes != nil, (*Model).processStatus, (*Model).process)
+	add(p.Sensors != nil, (*Model).temperatureSensor)
+	add(p.Logs != nil, (*Model).vendorLogFile)
+	add(p.ConfigFile != nil && a.Transfers != nil, (*Model).vendorConfigFile)
+	add(true, (*Model).supportedDataModel)
+	add(a.Settings != nil, (*Model).managementServer)
+	add(a.Settings != nil && a.Keep != nil, (*Model).informParameter)
+	add(a.Settings != nil && a.NAT != nil, (*Model).managementServerSTUN)
+	add(a.Provider != nil, (*Model).provider, (*Model).providerKey)
 	if a.Voice != nil && a.Keep != nil {
-		add(true, m.voiceService, m.voiceCodec, m.codecProfile, m.sipClient, m.sipNetwork)
+		add(true, (*Model).voiceService, (*Model).voiceCodec, (*Model).codecProfile, (*Model).sipClient, (*Model).sipNetwork)
 	}
-	add(a.Settings != nil && a.Lightweight, m.managementServerLightweight)
+	add(a.Settings != nil && a.Lightweight, (*Model).managementServerLightweight)
 	if a.Settings != nil && a.Keep != nil && a.XMPP != nil {
-		add(true, m.xmpp, m.xmppConnection, m.xmppServer, m.managementServerXMPP)
+		add(true, (*Model).xmpp, (*Model).xmppConnection, (*Model).xmppServer, (*Model).managementServerXMPP)
 	}
 	if p.Links != nil {
 		m.linked(add)
 	}
-	add(m.hasWiFi(), m.wifiRadio, m.wifiRadioStats, m.wifiSSID, m.wifiSSIDStats, m.wifiAccessPoint, m.wifiStation)
-	add(p.Resolver != nil, m.dns, m.dnsClient, m.dnsServer)
-	add(p.Resolver != nil && p.Config != nil && p.Naming != nil && p.Forwards != nil, m.dnsRelay, m.dnsForwarding)
-	add(p.Clock != nil, m.time, m.timeClient)
-	add(p.Config != nil && p.Users != nil, m.user)
-	return m
+	add(m.hasWiFi(), (*Model).wifiRadio, (*Model).wifiRadioStats, (*Model).wifiSSID, (*Model).wifiSSIDStats, (*Model).wifiAccessPoint, (*Model).wifiStation)
+	add(p.Resolver != nil, (*Model).dns, (*Model).dnsClient, (*Model).dnsServer)
+	add(p.Resolver != nil && p.Config != nil && p.Naming != nil && p.Forwards != nil, (*Model).dnsRelay, (*Model).dnsForwarding)
+	add(p.Clock != nil, (*Model).time, (*Model).timeClient)
+	add(p.Config != nil && p.Users != nil, (*Model).user)
 }
 
 // linked adds the objects of the links of the system.
-func (m *Model) linked(add func(have bool, objs ...func() datamodel.Object)) {
+func (m *Model) linked(add func(have bool, objs ...declaration)) {
 	p, a := m.p, m.a
-	add(true, m.interfaceStack, m.ethernetInterface, m.ethernetLink, m.vlanTermination, m.bridge, m.bridgePort, m.ipInterface)
+	add(true, (*Model).interfaceStack, (*Model).ethernetInterface, (*Model).ethernetLink, (*Model).vlanTermination, (*Model).bridge, (*Model).bridgePort, (*Model).ipInterface)
 	for _, path := range []string{ethernetInterfacePath, ethernetLinkPath, vlanTerminationPath, bridgePortPath, ipInterfacePath} {
-		m.objects = append(m.objects, m.stats(path))
+		add(true, func(m *Model) datamodel.Object { return m.stats(path) })
 	}
 	if a.Diagnostics != nil {
-		add(true, m.ipDiagnostics, m.downloadTest, m.uploadTest)
-		add(a.Diagnostics.CanProbe(), m.ipPing, m.traceRoute, m.routeHop)
+		add(true, (*Model).ipDiagnostics, (*Model).downloadTest, (*Model).uploadTest)
+		add(a.Diagnostics.CanProbe(), (*Model).ipPing, (*Model).traceRoute, (*Model).routeHop)
 	}
-	add(p.IPv6 != nil, m.ip, m.neighborDiscovery, m.ndInterface)
-	add(p.Addresses != nil || m.logical(), m.ipv4Address, m.ipv6Prefix, m.ipv6Address)
-	add(p.Routes != nil, m.router, m.ipv4Forwarding, m.ipv6Forwarding)
-	add(p.Neighbors != nil, m.host, m.hostIPv4, m.hostIPv6)
+	add(p.IPv6 != nil, (*Model).ip, (*Model).neighborDiscovery, (*Model).ndInterface)
+	add(p.Addresses != nil || m.logical(), (*Model).ipv4Address, (*Model).ipv6Prefix, (*Model).ipv6Address)
+	add(p.Routes != nil, (*Model).router, (*Model).ipv4Forwarding, (*Model).ipv6Forwarding)
+	add(p.Neighbors != nil, (*Model).host, (*Model).hostIPv4, (*Model).hostIPv6)
 	m.lanServices(add)
 }
-
-// Objects returns the objects that can be supported.
-func (m *Model) Objects() []datamodel.Object { return m.objects }
 
 // Undo is what Tree.Recover needs: how to undo, after a crash, what each of
 // our participants wrote in the journal. It is the caller's, who may add others.
@@ -242,12 +257,15 @@ var keptNames = [...]string{
 	"xmpp-connections", "xmpp-servers", "voice",
 }
 
-// keep opens a table that the agent keeps itself.
-func keep[T any](m *Model, name string, params []datamodel.Param[T], fresh T) *datamodel.Kept[T] {
-	k := datamodel.NewKept(name, params, m.a.Keep(name))
-	k.Default = fresh
-	m.undo[name] = k.Recover
-	return k
+// keep opens a table that the agent keeps itself, once.
+func keep[T any](m *Model, table **datamodel.Kept[T], name string, params []datamodel.Param[T], fresh T) *datamodel.Kept[T] {
+	if *table == nil {
+		k := datamodel.NewKept(name, params, m.a.Keep(name))
+		k.Default = fresh
+		m.undo[name] = k.Recover
+		*table = k
+	}
+	return *table
 }
 
 // canWrite says whether the network can be written here.

@@ -123,7 +123,7 @@ var voiceServiceParams = []voiceParam{
 }
 
 func (m *Model) voiceService() datamodel.Object {
-	m.voice = keep(m, "voice", overrideParams, override{})
+	keep(m, &m.voice, "voice", overrideParams, override{})
 	return m.voiceTable(voiceServicePath, "service", voiceServiceParams, oneVoiceRow(voiceServiceKey, m.voiceMedia))
 }
 

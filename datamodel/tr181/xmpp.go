@@ -83,11 +83,10 @@ var xmppConnectionParams = []datamodel.Param[xmppConnection]{
 }
 
 func (m *Model) xmppConnection() datamodel.Object {
-	m.xmppConnections = keep(m, "xmpp-connections", xmppConnectionParams, xmppConnection{
+	k := keep(m, &m.xmppConnections, "xmpp-connections", xmppConnectionParams, xmppConnection{
 		algorithm: "DNS-SRV", keepAliveInterval: -1, serverConnectAttempts: 16,
 		serverRetryInitialInterval: 60, serverRetryMultiplier: 2000, serverRetryMaxInterval: 30720,
 	})
-	k := m.xmppConnections
 	return datamodel.Define(xmppConnectionPath, xmppConnectionParams, datamodel.Source[xmppConnection]{
 		Topics: []datamodel.Topic{SettingsChanged, ReachChanged},
 		Keys:   k.Keys,
@@ -149,8 +148,7 @@ var xmppServerParams = []datamodel.Param[xmppServer]{
 }
 
 func (m *Model) xmppServer() datamodel.Object {
-	m.xmppServers = keep(m, "xmpp-servers", xmppServerParams, xmppServer{weight: -1, port: 5222})
-	k := m.xmppServers
+	k := keep(m, &m.xmppServers, "xmpp-servers", xmppServerParams, xmppServer{weight: -1, port: 5222})
 	return datamodel.Define(xmppServerPath, xmppServerParams, datamodel.Source[xmppServer]{
 		Topics: []datamodel.Topic{SettingsChanged},
 		Rows:   k.Rows, Keys: k.Keys, Load: k.Load, New: k.New, Stage: k.Stage,
