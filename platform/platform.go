@@ -202,6 +202,19 @@ type LinkStats struct {
 	MulticastReceived              uint64
 }
 
+// Add adds the counters of another link, which stands on the same hardware.
+func (s *LinkStats) Add(o LinkStats) {
+	s.BytesSent += o.BytesSent
+	s.BytesReceived += o.BytesReceived
+	s.PacketsSent += o.PacketsSent
+	s.PacketsReceived += o.PacketsReceived
+	s.ErrorsSent += o.ErrorsSent
+	s.ErrorsReceived += o.ErrorsReceived
+	s.DiscardsSent += o.DiscardsSent
+	s.DiscardsReceived += o.DiscardsReceived
+	s.MulticastReceived += o.MulticastReceived
+}
+
 // Links reads network interfaces, one dump for all of them.
 type Links interface {
 	Links(ctx context.Context) iter.Seq2[Link, error]

@@ -4,11 +4,11 @@ package openwrt
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"gatehouse/internal/ubus"
 	"gatehouse/platform"
+	"gatehouse/platform/uciconf"
 )
 
 // describe takes over `iwinfo info`.
@@ -46,19 +46,6 @@ func width(htmode string) string {
 	return strings.TrimRight(mhz, "+-") + "MHz"
 }
 
-// bandOf is the frequency band that a frequency is in.
-func bandOf(mhz int64) string {
-	switch {
-	case mhz >= 2400 && mhz < 2500:
-		return "2.4GHz"
-	case mhz >= 4900 && mhz < 5925:
-		return "5GHz"
-	case mhz >= 5925 && mhz < 7200:
-		return "6GHz"
-	}
-	return ""
-}
-
 // possible takes over `iwinfo freqlist`: the bands that the radio can use, and
 // the channels of the one that it is set to. Without a list, the band it is set
 // to is all that is known.
@@ -67,7 +54,7 @@ func possible(s *platform.RadioState, freqs []ubus.Table, set string) {
 	var channels []int
 	for _, f := range freqs {
 		mhz := number(f, "mhz")
-		band := bandOf(mhz)
+		band := uciconf.BandOf(mhz)
 		if band == "" || flag(f, "restricted") || slices.Contains(texts(f, "flags"), "NO_IR") {
 			continue
 		}
@@ -84,27 +71,7 @@ func possible(s *platform.RadioState, freqs []ubus.Table, set string) {
 	if s.Bands == nil && current != "" {
 		s.Bands = []string{current}
 	}
-	s.Channels = ranges(channels)
-}
-
-// ranges writes numbers as "1-13" or "36,40,44".
-func ranges(list []int) string {
-	slices.Sort(list)
-	list = slices.Compact(list)
-	var parts []string
-	for i := 0; i < len(list); {
-		j := i
-		for j+1 < len(list) && list[j+1] == list[j]+1 {
-			j++
-		}
-		part := strconv.Itoa(list[i])
-		if j > i {
-			part += "-" + strconv.Itoa(list[j])
-		}
-		parts = append(parts, part)
-		i = j + 1
-	}
-	return strings.Join(parts, ",")
+	s.Channels = uciconf.Ranges(channels)
 }
 
 // percents are the powers that a radio can send with, of the largest.

@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/internal/ubus"
 	"gatehouse/platform"
+	"gatehouse/platform/uciconf"
 )
 
 // lately is how long after its last frame a station counts as active.
@@ -119,7 +120,7 @@ func generation(t ubus.Table, freq int64) string {
 			return g[1]
 		}
 	}
-	switch bandOf(freq) {
+	switch uciconf.BandOf(freq) {
 	case "2.4GHz":
 		return "g"
 	case "5GHz":

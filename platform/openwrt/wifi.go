@@ -167,7 +167,7 @@ func (w wifi) radio(ctx context.Context, r *wifiRadio) (s platform.RadioState, e
 		if n.link == "" {
 			continue
 		}
-		add(&s.Stats, links[n.link].Stats)
+		s.Stats.Add(links[n.link].Stats)
 		if n.station {
 			continue
 		}
@@ -227,16 +227,4 @@ func (w wifi) network(ctx context.Context, r *wifiRadio, n wifiNetwork) (s platf
 		s.Up, s.BSSID = r.up && text(status, "status") == "ENABLED", hardware(text(status, "bssid"))
 	}
 	return s, err
-}
-
-func add(to *platform.LinkStats, s platform.LinkStats) {
-	to.BytesSent += s.BytesSent
-	to.BytesReceived += s.BytesReceived
-	to.PacketsSent += s.PacketsSent
-	to.PacketsReceived += s.PacketsReceived
-	to.ErrorsSent += s.ErrorsSent
-	to.ErrorsReceived += s.ErrorsReceived
-	to.DiscardsSent += s.DiscardsSent
-	to.DiscardsReceived += s.DiscardsReceived
-	to.MulticastReceived += s.MulticastReceived
 }

@@ -54,10 +54,12 @@ func (b *Batch) add(f func(*edit) error) (item int) {
 // are held from here to Commit or Rollback.
 func (b *Batch) Prepare(ctx context.Context) error {
 	b.change = b.conf.o.Dir.Begin()
-	e := &edit{view: view{conf: b.conf, packages: map[string]*uci.Package{}, editing: true}, ctx: ctx, batch: b, doubtful: map[*uci.Section]bool{}, made: map[*uci.Section]int{}}
+	e := &edit{view: view{conf: b.conf, packages: map[string]*uci.Package{}, editing: true}, ctx: ctx, batch: b, doubtful: map[*uci.Section]bool{}, made: map[*uci.Section]int{},
+		found: map[*uci.Package][]*uci.Section{}}
 	if err := e.run(b.items); err != nil {
 		return err
 	}
+	e.settle()
 	if err := b.change.Prepare(); err != nil {
 		return err
 	}
@@ -107,6 +109,34 @@ func (e *edit) run(items []func(*edit) error) error {
 		}
 	}
 	return nil
+}
+
+// settle writes what was found of the hardware together with the first change of
+// its package, and not without one.
+func (e *edit) settle() {
+	for p, found := range e.found {
+		by := -1
+		for at, item := range e.batch.owner {
+			if slices.Contains(p.Sections, at.section) && (by < 0 || item < by) {
+				by = item
+			}
+		}
+		for _, s := range found {
+			if by < 0 {
+				p.Delete(s)
+				continue
+			}
+			if _, owned := e.batch.owner[place{s, ""}]; !owned {
+				e.batch.owner[place{s, ""}] = by
+			}
+		}
+	}
+}
+
+// Refuse has a batch fail, by an item of its own: for tables that can only be
+// read.
+func Refuse(batch platform.ConfigBatch, err error) (item int) {
+	return batchOf(batch).add(func(*edit) error { return err })
 }
 
 // afterAll puts off what depends on the other items of the batch.
@@ -236,7 +266,8 @@ type edit struct {
 	// doubtful are sections that were named now, of a file that is not the one
 	// whose rows were read.
 	doubtful map[*uci.Section]bool
-	made     map[*uci.Section]int // by which item
+	made     map[*uci.Section]int            // by which item
+	found    map[*uci.Package][]*uci.Section // of the hardware, and not yet written
 }
 
 // errPending is why a package is left alone for now: the changes call sections
@@ -262,6 +293,7 @@ func (e *edit) open(pkg string) (*uci.Package, error) {
 		return nil, unavailable(e.conf, pkg, errPending)
 	}
 	e.packages[pkg] = p
+	e.found[p] = e.conf.find(p)
 	for s, name := range unnamed {
 		e.doubtful[s] = !e.conf.wasHanded(p, name)
 		if err := p.Rename(s, name); err != nil {

@@ -36,6 +36,10 @@ type Options struct {
 	Uplink func(key string) bool
 	// MaxPower is what a radio, by its key, may send with, in dBm. Nil: 20.
 	MaxPower func(radio string) int
+	// Found are the sections that a package has for the hardware that is there.
+	// Those that it lacks are rows all the same, and are written with the first
+	// change. Nil: the system itself writes them.
+	Found func(pkg string) []*uci.Section
 }
 
 // Conf is the configuration.

@@ -36,8 +36,25 @@ func (v *view) get(pkg string) (*uci.Package, error) {
 	if err != nil {
 		return nil, err
 	}
+	v.conf.find(p)
 	v.packages[pkg] = p
 	return p, nil
+}
+
+// find adds the sections of the hardware that a package lacks, and returns them.
+func (c *Conf) find(p *uci.Package) (added []*uci.Section) {
+	if c.o.Found == nil {
+		return nil
+	}
+	for _, f := range c.o.Found(p.Name) {
+		s, err := p.Add(f.Type, f.Name)
+		if err != nil {
+			continue // it has the section
+		}
+		s.Options = f.Options
+		added = append(added, s)
+	}
+	return added
 }
 
 // beside returns a package that rows of another one are completed from. When it
