@@ -61,7 +61,7 @@ func (c *Change) Package(ctx context.Context, name string) (*Package, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, LockWait)
 	defer cancel()
-	f, err := c.dir.begin(ctx, name)
+	f, err := c.dir.begin(ctx, name, c.files)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,8 @@ func (c *Change) Package(ctx context.Context, name string) (*Package, error) {
 	return f.pkg, nil
 }
 
-func (d *Dir) begin(ctx context.Context, name string) (*file, error) {
+// begin locks a package beside those that the change has already.
+func (d *Dir) begin(ctx context.Context, name string, beside []*file) (*file, error) {
 	if !validPackage(name) {
 		return nil, fmt.Errorf("uci: bad package name %q", name)
 	}
@@ -86,7 +87,9 @@ func (d *Dir) begin(ctx context.Context, name string) (*file, error) {
 	default:
 		return nil, err
 	}
-	if err := f.lock(ctx, d.fs()); err != nil {
+	if f.missing && slices.ContainsFunc(beside, func(other *file) bool { return other.missing }) {
+		f.unlock = func() error { return nil } // the other holds the lock on their folder
+	} else if err := f.lock(ctx, d.fs()); err != nil {
 		return nil, err
 	}
 	var text []byte

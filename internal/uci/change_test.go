@@ -271,6 +271,34 @@ func TestCreate(t *testing.T) {
 	}
 }
 
+// Of two new packages in one change each would lock their folder.
+func TestCreateTwo(t *testing.T) {
+	d := files(t, nil)
+	d.Create = true
+	c := d.Begin()
+	for _, name := range []string{"users", "hosts"} {
+		p, err := c.Package(t.Context(), name)
+		if err == nil {
+			_, err = p.Add("row", "one")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := (OS{}).Lock(d.Config); !errors.Is(err, ErrLocked) {
+		t.Errorf("nobody holds the folder: %v", err)
+	}
+	if err := errors.Join(c.Prepare(), c.Commit()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if entries, _ := os.ReadDir(d.Config); len(entries) != 0 {
+		t.Errorf("left over: %v", entries)
+	}
+}
+
 // A lock that is never let go ends the wait, with an error that says what to do.
 func TestLockWaitIsBounded(t *testing.T) {
 	d := files(t, map[string]string{"a": "config a x\n"})
