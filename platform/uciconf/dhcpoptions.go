@@ -5,9 +5,7 @@ package uciconf
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,7 +63,7 @@ func (c *Conf) DHCPOptions() platform.Table[platform.DHCPOption] {
 			pool := v.key(p, s)
 			for _, m := range optionRows(s, pool) {
 				tag, value := optionTag(m.value)
-				row := platform.DHCPOption{Enabled: !m.off, Pool: pool, Tag: uint8(tag), Value: optionBytes(value)}
+				row := platform.DHCPOption{Enabled: !m.off, Pool: pool, Tag: uint8(tag), Value: optionBytes(tag, value)}
 				if !emit(platform.Entry[platform.DHCPOption]{Key: m.key, Value: row}) {
 					return
 				}
@@ -135,20 +133,15 @@ func (e *edit) putOption(p *uci.Package, key string, row *platform.DHCPOption) e
 		return fmt.Errorf("option %d is a setting of the pool", row.Tag)
 	}
 	s, was := e.findOption(p, key)
-	entry := strconv.Itoa(int(row.Tag))
-	if len(row.Value) > 0 {
-		entry += "," + optionText(row.Value)
+	entry, err := optionEntry(was, row)
+	if err != nil {
+		return err
 	}
-	if was != nil {
-		// What says the same in other words stays as it is written.
-		if tag, value := optionTag(was.value); tag == int(row.Tag) && bytes.Equal(optionBytes(value), row.Value) {
-			if entry = was.value; s == target && was.off == !row.Enabled {
-				return nil
-			}
-		}
-		if s != target {
-			e.dropOption(p, s, key)
-		}
+	if was != nil && s == target && was.value == entry && was.off == !row.Enabled {
+		return nil
+	}
+	if was != nil && s != target {
+		e.dropOption(p, s, key)
 	}
 	old := optionRows(target, target.Name)
 	now := put(slices.Clone(old), mark{key: key, value: entry, off: !row.Enabled})
@@ -156,47 +149,25 @@ func (e *edit) putOption(p *uci.Package, key string, row *platform.DHCPOption) e
 	return nil
 }
 
-// optionBytes is what dnsmasq sends for a value: bytes for "0a:0b", addresses,
-// numbers, and else the text.
-func optionBytes(value string) []byte {
-	if value == "" {
-		return nil
-	}
-	if strings.Contains(value, ":") {
-		if b, err := hex.DecodeString(strings.ReplaceAll(value, ":", "")); err == nil {
-			return b
+// optionEntry is what the list is to say. What says the same in other words stays
+// as it is written.
+func optionEntry(was *mark, row *platform.DHCPOption) (string, error) {
+	if was != nil {
+		tag, value := optionTag(was.value)
+		held := strings.HasPrefix(value, string(escaped))
+		if tag == int(row.Tag) && bytes.Equal(optionBytes(tag, value), row.Value) && !(held && row.Enabled) {
+			return was.value, nil
 		}
 	}
-	var all []byte
-	for _, word := range strings.Split(value, ",") {
-		if a, err := netip.ParseAddr(word); err == nil {
-			all = append(all, a.AsSlice()...)
-			continue
-		}
-		n, err := strconv.ParseUint(word, 10, 32)
-		switch {
-		case err != nil:
-			return []byte(value)
-		case n > 0xffff:
-			all = append(all, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
-		case n > 0xff:
-			all = append(all, byte(n>>8), byte(n))
-		default:
-			all = append(all, byte(n))
-		}
+	text, err := OptionText(row.Tag, row.Value)
+	if err != nil && row.Enabled {
+		return "", err
+	} else if err != nil {
+		text = escape(row.Value)
 	}
-	return all
-}
-
-// optionText writes bytes so that dnsmasq sends just these. One alone would not
-// be seen to be hexadecimal.
-func optionText(b []byte) string {
-	if len(b) == 1 {
-		return strconv.Itoa(int(b[0]))
+	entry := strconv.Itoa(int(row.Tag))
+	if text != "" {
+		entry += "," + text
 	}
-	words := make([]string, len(b))
-	for i := range b {
-		words[i] = hex.EncodeToString(b[i : i+1])
-	}
-	return strings.Join(words, ":")
+	return entry, nil
 }

@@ -161,12 +161,12 @@ func TestDHCPOptions(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 	key := create(t, c, c.DHCPOptions(), func(o *platform.DHCPOption) { o.Pool = "lan" })
-	change(t, c, c.DHCPOptions(), key, func(o *platform.DHCPOption) { o.Enabled, o.Tag, o.Value = true, 66, []byte("\x00\"'$(x)\n") })
+	change(t, c, c.DHCPOptions(), key, func(o *platform.DHCPOption) { o.Enabled, o.Tag, o.Value = true, 160, []byte("\x00\"'$(x)\n") })
 	change(t, c, c.DHCPOptions(), key, func(o *platform.DHCPOption) { o.Value = []byte{7} })
 	change(t, c, c.DHCPOptions(), key, func(o *platform.DHCPOption) { o.Pool = "guest" })
 	change(t, c, c.DHCPOptions(), key, func(o *platform.DHCPOption) { o.Enabled = false })
 	// The tag of one that was there before: its key stays.
-	change(t, c, c.DHCPOptions(), "lan_43", func(o *platform.DHCPOption) { o.Tag = 44 })
+	change(t, c, c.DHCPOptions(), "lan_43", func(o *platform.DHCPOption) { o.Tag = 46 })
 	change(t, c, c.DHCPOptions(), "lan_43", func(o *platform.DHCPOption) { o.Tag = 43 })
 	remove(t, c, c.DHCPOptions(), key)
 	if text := text1(t, c, "dhcp"); !strings.Contains(text, lists) || strings.Contains(text, "gh_") {

@@ -103,8 +103,7 @@ func (c *Conf) Naming() platform.Table[platform.DNSConfig] {
 	return kind[platform.DNSConfig]{
 		pkg: "system", types: []string{"system"}, only: "dns",
 		read: func(v *view, s *uci.Section) platform.DNSConfig {
-			relay := mainDNS(v.beside("dhcp"))
-			return platform.DNSConfig{ClientEnabled: true, RelayEnabled: relay != nil && relay.Get("port") != "0"}
+			return platform.DNSConfig{ClientEnabled: true, RelayEnabled: relays(v)}
 		},
 		write: func(e *edit, _ *uci.Package, _ *uci.Section, old, r *platform.DNSConfig) error {
 			fixed(e, "the resolver", old.ClientEnabled, r.ClientEnabled)
@@ -127,6 +126,16 @@ func (c *Conf) Naming() platform.Table[platform.DNSConfig] {
 			return nil
 		},
 	}.table(c)
+}
+
+// relays says whether there is a relay, and it is on. One of which our own folder
+// says nothing is as dnsmasq is by itself.
+func relays(v *view) bool {
+	relay := mainDNS(v.beside("dhcp"))
+	if relay == nil {
+		return v.conf.o.Dir.Create
+	}
+	return relay.Get("port") != "0"
 }
 
 // relay is the device's own dnsmasq, to be changed.
