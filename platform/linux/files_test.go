@@ -6,6 +6,7 @@ package linux
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -309,7 +310,7 @@ func TestLeases(t *testing.T) {
 		got  []lease
 		want []lease
 	}{
-		{"dnsmasq", parseDnsmasq([]byte("1800000000 00:00:5E:00:53:20 192.168.1.101 laptop 01:00:00:5e:00:53:20\n" +
+		{"dnsmasq", dnsmasqHosts([]byte("1800000000 00:00:5E:00:53:20 192.168.1.101 laptop 01:00:00:5e:00:53:20\n" +
 			"0 06-00:00:5e:00:53:21 192.168.1.102 * *\nduid 00:01\n1800000000 123 2001:db8::20 laptop 00:01:00\nbroken\n")),
 			[]lease{{addr: ip("192.168.1.101"), mac: "00:00:5e:00:53:20", name: "laptop", ends: at(1800000000)},
 				{addr: ip("192.168.1.102"), mac: "00:00:5e:00:53:21"},
@@ -327,6 +328,51 @@ func TestLeases(t *testing.T) {
 			t.Errorf("%s: %s", c.name, d)
 		}
 	}
+}
+
+// TestGivenLeases: those of IPv4 that have not ended; names are anything.
+func TestGivenLeases(t *testing.T) {
+	root := t.TempDir()
+	b := newBackend(Options{Root: root})
+	if got := allLeases(t, b); len(got) != 0 {
+		t.Errorf("without a file: %+v", got)
+	}
+	text := "4102444800 02:00:00:00:00:AA 192.168.1.120 laptop 01:02:00:00:00:00:aa\n" +
+		"0 06-02:00:00:00:00:bb 192.168.1.121 * *\n" + // for ever
+		"1000000000 02:00:00:00:00:cc 192.168.1.122 old *\n" + // ended
+		"4102444800 02:00:00:00:00:dd 192.168.1.123 caf\xe9<script> ff:00\n" +
+		"broken\nx y z\n4102444800 02:00:00:00:00:ee 192.168.1.256 tv *\nduid 00:01\n4102444800 1 2001:db8::1 laptop 00:01\n"
+	for i := range 2 * maxLeases {
+		text += fmt.Sprintf("4102444800 02:01:00:00:%02x:%02x 10.0.%d.%d * *\n", i>>8, i&255, i>>8, i&255)
+	}
+	name := filepath.Join(root, "var/lib/misc/dnsmasq.leases")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	got := allLeases(t, b)
+	if len(got) != maxLeases {
+		t.Fatalf("%d leases", len(got))
+	}
+	ends := time.Unix(4102444800, 0)
+	want := []platform.Lease{
+		{MAC: "02:00:00:00:00:aa", Addr: netip.MustParseAddr("192.168.1.120"), Name: "laptop", ClientID: "01:02:00:00:00:00:aa", Ends: ends},
+		{MAC: "02:00:00:00:00:bb", Addr: netip.MustParseAddr("192.168.1.121")},
+		{MAC: "02:00:00:00:00:dd", Addr: netip.MustParseAddr("192.168.1.123"), Name: "caf\xe9<script>", ClientID: "ff:00", Ends: ends},
+	}
+	if d := cmp.Diff(want, got[:3], compareAddrs); d != "" {
+		t.Error(d)
+	}
+}
+
+func allLeases(t *testing.T, b *backend) (all []platform.Lease) {
+	t.Helper()
+	for l, err := range b.Leases(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, l)
+	}
+	return all
 }
 
 func TestJoin(t *testing.T) {

@@ -4,10 +4,14 @@
 package linux
 
 import (
+	"context"
+	"iter"
 	"net/netip"
 	"strconv"
 	"strings"
 	"time"
+
+	"gatehouse/platform"
 )
 
 // A lease is what a file says of one address.
@@ -22,6 +26,33 @@ type lease struct {
 // maxLeases bounds what is kept while neighbours are read.
 const maxLeases = 4096
 
+// Leases implements platform.Leases: what dnsmasq has given. Any host of the
+// network can ask for leases, so there are no more than maxLeases.
+func (b *backend) Leases(ctx context.Context) iter.Seq2[platform.Lease, error] {
+	return func(yield func(platform.Lease, error) bool) {
+		now, n := time.Now(), 0
+		for _, name := range b.paths.dnsmasqLeases {
+			text, err := readFile(name, fileLimit)
+			if err != nil {
+				continue // there is no such dnsmasq, or it has given nothing yet
+			}
+			for _, l := range parseDnsmasq(text) {
+				if ctx.Err() != nil {
+					yield(platform.Lease{}, ctx.Err())
+					return
+				}
+				ended := !l.Ends.IsZero() && !l.Ends.After(now)
+				if ended || !l.Addr.Is4() || n == maxLeases {
+					continue
+				}
+				if n++; !yield(l, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // leases reads all files that exist. Those which have ended are left out.
 func (b *backend) leases(now time.Time) []lease {
 	var all []lease
@@ -29,7 +60,7 @@ func (b *backend) leases(now time.Time) []lease {
 		files []string
 		parse func([]byte) []lease
 	}{
-		{b.paths.dnsmasqLeases, parseDnsmasq}, {b.paths.odhcpdLeases, parseOdhcpd}, {b.paths.dhcpdLeases, parseDhcpd},
+		{b.paths.dnsmasqLeases, dnsmasqHosts}, {b.paths.odhcpdLeases, parseOdhcpd}, {b.paths.dhcpdLeases, parseDhcpd},
 	} {
 		for _, name := range source.files {
 			text, err := readFile(name, fileLimit)
@@ -67,8 +98,8 @@ func hostName(s string) string {
 }
 
 // parseDnsmasq reads "expiry mac ip name client-id" and, after a "duid" line,
-// "expiry iaid ip6 name duid".
-func parseDnsmasq(b []byte) (all []lease) {
+// "expiry iaid ip6 name duid". A name or an identifier that is not known is a star.
+func parseDnsmasq(b []byte) (all []platform.Lease) {
 	for l := range strings.Lines(string(b)) {
 		f := strings.Fields(l)
 		if len(f) < 4 {
@@ -79,14 +110,28 @@ func parseDnsmasq(b []byte) (all []lease) {
 		if !ok || err != nil {
 			continue
 		}
-		x := lease{addr: addr, name: hostName(f[3]), ends: ends}
+		x := platform.Lease{Addr: addr, Ends: ends}
+		if f[3] != "*" {
+			x.Name = f[3]
+		}
 		if addr.Is4() {
-			x.mac = strings.ToLower(f[1])
-			if i := strings.IndexByte(x.mac, '-'); i >= 0 { // "06-aa:bb…": hardware type first
-				x.mac = x.mac[i+1:]
+			x.MAC = strings.ToLower(f[1])
+			if i := strings.IndexByte(x.MAC, '-'); i >= 0 { // "06-aa:bb…": hardware type first
+				x.MAC = x.MAC[i+1:]
+			}
+			if len(f) > 4 && f[4] != "*" {
+				x.ClientID = f[4]
 			}
 		}
 		all = append(all, x)
+	}
+	return all
+}
+
+// dnsmasqHosts is what dnsmasq's leases say of hosts.
+func dnsmasqHosts(b []byte) (all []lease) {
+	for _, l := range parseDnsmasq(b) {
+		all = append(all, lease{addr: l.Addr, mac: l.MAC, name: hostName(l.Name), ends: l.Ends})
 	}
 	return all
 }

@@ -72,6 +72,7 @@ func New(o Options) (platform.Platform, error) {
 		Clock:     clock{b.paths},
 		Events:    b,
 		Prober:    newProber(),
+		DHCP:      platform.DHCP{Leases: b},
 
 		DHCPClient: b,
 	}

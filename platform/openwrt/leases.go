@@ -7,7 +7,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,8 +24,13 @@ func (b *backend) Leases(ctx context.Context) iter.Seq2[platform.Lease, error] {
 }
 
 func (b *backend) leases(ctx context.Context) ([]platform.Lease, error) {
-	now := time.Now()
-	all := dnsmasqLeases(small(b.paths.leases), now)
+	var all []platform.Lease
+	for l, err := range b.kernel.DHCP.Leases.Leases(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
 	t, err := b.bus.ask(ctx, "dhcp", "ipv4leases", "")
 	if isAbsent(err) {
 		return all, nil // odhcpd is not there
@@ -37,7 +41,7 @@ func (b *backend) leases(ctx context.Context) ([]platform.Lease, error) {
 	for _, f := range table(t, "device") {
 		device, _ := f.Value.(ubus.Table)
 		for _, l := range tables(device, "leases") {
-			x := odhcpdLease(l, now)
+			x := odhcpdLease(l, time.Now())
 			known := slices.ContainsFunc(all, func(o platform.Lease) bool { return o.Addr == x.Addr })
 			if x.Addr.Is4() && !known && len(all) < maxLeases {
 				all = append(all, x)
@@ -45,36 +49,6 @@ func (b *backend) leases(ctx context.Context) ([]platform.Lease, error) {
 		}
 	}
 	return all, nil
-}
-
-// dnsmasqLeases reads "expiry mac ip name client-id". A name or an identifier
-// that is not there is a star.
-func dnsmasqLeases(file []byte, now time.Time) (all []platform.Lease) {
-	given := func(s string) string { return strings.TrimPrefix(s, "*") }
-	for l := range strings.Lines(string(file)) {
-		f := strings.Fields(l)
-		if len(f) < 4 || len(all) >= maxLeases {
-			continue
-		}
-		ends, err := strconv.ParseInt(f[0], 10, 64)
-		x := platform.Lease{MAC: hardware(f[1]), Addr: address(f[2]), Name: given(f[3])}
-		if err != nil || !x.Addr.Is4() {
-			continue // what follows "duid" is of DHCPv6
-		}
-		if i := strings.IndexByte(x.MAC, '-'); i >= 0 { // "06-aa:bb…": hardware type first
-			x.MAC = x.MAC[i+1:]
-		}
-		if len(f) > 4 {
-			x.ClientID = given(f[4])
-		}
-		if ends > 0 {
-			if x.Ends = time.Unix(ends, 0); !x.Ends.After(now) {
-				continue
-			}
-		}
-		all = append(all, x)
-	}
-	return all
 }
 
 // odhcpdLease reads an entry of `dhcp ipv4leases`; valid is in seconds, -1 for
