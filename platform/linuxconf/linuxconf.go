@@ -33,6 +33,9 @@ type Options struct {
 	Dir string
 	// Root is the folder that /proc and /etc are below; "": /.
 	Root string
+	// DNSMasq is our part of dnsmasq's configuration; "": etc/dnsmasq.d/gatehouse.conf
+	// below Root.
+	DNSMasq string
 	// Bus is where the system's D-Bus listens; "": where it usually does.
 	Bus string
 	// NetNS is an open network namespace whose packets are meant; nil: the one
@@ -77,6 +80,7 @@ type follower interface {
 func areas() []opening {
 	return []opening{
 		{"address translation", []string{firewall}, openNAT},
+		{"the DHCP server", []string{lan}, openDHCP},
 	}
 }
 

@@ -25,6 +25,8 @@ type units interface {
 	Stop(ctx context.Context, unit string) error
 	// Present says whether systemd knows the unit, and may start it.
 	Present(ctx context.Context, unit string) (bool, error)
+	// Since says when a unit began to run, by the wall clock; zero: it does not.
+	Since(ctx context.Context, unit string) (time.Time, error)
 }
 
 const (
@@ -182,6 +184,29 @@ func (s systemd) Present(ctx context.Context, unit string) (present bool, err er
 		return nil
 	})
 	return present, err
+}
+
+// Since implements units.
+func (s systemd) Since(ctx context.Context, unit string) (since time.Time, err error) {
+	err = s.ask(ctx, func(l *line) error {
+		u, err := l.unit(ctx, unit)
+		if err != nil {
+			return err
+		}
+		var state string
+		var micros uint64
+		if err := l.property(ctx, u, "ActiveState", &state); err != nil {
+			return err
+		}
+		if err := l.property(ctx, u, "ActiveEnterTimestamp", &micros); err != nil {
+			return err
+		}
+		if state == "active" || state == "reloading" {
+			since = time.UnixMicro(int64(micros))
+		}
+		return nil
+	})
+	return since, err
 }
 
 // unit is the object of a unit, whether systemd has a file for it or not.

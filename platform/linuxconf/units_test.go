@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 // services is a service manager in memory, with knobs.
@@ -13,12 +14,13 @@ type services struct {
 	fail  map[string]error // units that do not do as they are told
 
 	mu   sync.Mutex
-	done []string // "restart dnsmasq.service"
-	up   []string // units that run
+	done []string  // "restart dnsmasq.service"
+	up   []string  // units that run
+	last time.Time // when one was started last
 }
 
 func (s *services) Restart(ctx context.Context, unit string) error {
-	return s.do(ctx, "restart", unit, func() { s.up = append(s.up, unit) })
+	return s.do(ctx, "restart", unit, func() { s.up, s.last = append(s.up, unit), time.Now() })
 }
 
 func (s *services) Stop(ctx context.Context, unit string) error {
@@ -44,6 +46,13 @@ func (s *services) do(ctx context.Context, what, unit string, then func()) error
 
 func (s *services) Present(ctx context.Context, unit string) (bool, error) {
 	return slices.Contains(s.known, unit), ctx.Err()
+}
+
+func (s *services) Since(ctx context.Context, unit string) (time.Time, error) {
+	if !s.runs(unit) {
+		return time.Time{}, ctx.Err()
+	}
+	return s.last, ctx.Err()
 }
 
 // runs says whether a unit runs.
