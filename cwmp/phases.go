@@ -307,13 +307,15 @@ func (r *run) post(ctx context.Context, what string, body *Body) (*envelope, err
 	if body != nil {
 		r.dump(true, body.Open())
 	}
+	began := time.Now()
 	r.log.Debug("sending", "message", what, "bytes", body.Size())
 	reply, err := r.Exchange.Exchange(ctx, body)
+	after := time.Since(began).Round(time.Millisecond)
 	if err != nil {
 		return nil, err
 	}
 	if blank(reply) {
-		r.log.Debug("received", "message", "", "bytes", len(reply))
+		r.log.Debug("received", "message", "", "bytes", len(reply), "after", after)
 		r.hold = false
 		return nil, nil
 	}
@@ -329,7 +331,7 @@ func (r *run) post(ctx context.Context, what string, body *Body) (*envelope, err
 		r.hold = false
 		return nil, nil
 	}
-	r.log.Debug("received", "message", truncate(e.name(), 80), "bytes", len(reply))
+	r.log.Debug("received", "message", truncate(e.name(), 80), "bytes", len(reply), "after", after)
 	return e, nil
 }
 

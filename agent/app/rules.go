@@ -1,49 +1,25 @@
 package app
 
 import (
-	"errors"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
-	"gatehouse/agent/settings"
+	"gatehouse/agent/transfer"
 	"gatehouse/internal/endpoint"
 )
 
 // This file says what the rules of section transport change: the conversations
-// with the provider's servers and, as channel "cwmp", the sessions with the ACS.
-// File transfers have times of their own.
+// with the provider's servers, as channel "cwmp" the sessions with the ACS, and
+// as channel "transfer" the requests to file servers. The tests of
+// Device.IP.Diagnostics. have one connection each and the times of TR-143: a
+// rule would change what they measure.
 
-// parseRules reads rules as the configuration has them: "MATCH response=2
-// idle=60 keepalive=off", times in seconds; a MATCH of "*" is every request.
-func parseRules(lines []string) (rules endpoint.Rules, err error) {
-	for _, line := range lines {
-		f := strings.Fields(line)
-		if len(f) < 2 {
-			return nil, errors.New("transport rule " + strconv.Quote(line) + ": say what it is for, and what it sets")
-		}
-		rule := endpoint.Rule{Match: f[0]}
-		if rule.Match == "*" {
-			rule.Match = ""
-		}
-		for _, word := range f[1:] {
-			name, v, _ := strings.Cut(word, "=")
-			seconds, bad := strconv.ParseUint(v, 10, 16)
-			switch {
-			case name == "response" && bad == nil && seconds > 0:
-				rule.Response = time.Duration(seconds) * time.Second
-			case name == "idle" && bad == nil && seconds > 0:
-				rule.Idle = time.Duration(seconds) * time.Second
-			case name == "keepalive" && (v == "on" || v == "off"):
-				rule.KeepAlive = v
-			default:
-				return nil, errors.New("transport rule " + strconv.Quote(line) + ": " + strconv.Quote(word) + " is not response=, idle= (seconds) or keepalive=on|off")
-			}
-		}
-		rules = append(rules, rule)
+// transportRules are those of section transport.
+func (a *Agent) transportRules() (rules endpoint.Rules) {
+	for _, r := range a.settings.TransportRules() {
+		rules = append(rules, endpoint.Rule(r))
 	}
-	return rules, nil
+	return rules
 }
 
 // leastSilence is what an ACS may take to answer whatever a rule says (TR-069
@@ -62,12 +38,9 @@ func cwmpRule(rules endpoint.Rules, u *url.URL, timeout time.Duration) (silence 
 	return timeout, rule.KeepAlive == "off"
 }
 
-// sessionRules are the rules for a session with the ACS at u.
-func (a *Agent) sessionRules(u *url.URL) (silence time.Duration, closes bool, err error) {
-	rules, err := parseRules(a.settings.List(settings.TransportRules))
-	if err != nil {
-		return 0, false, err
-	}
-	silence, closes = cwmpRule(rules, u, a.settings.Seconds(settings.Timeout))
-	return silence, closes, nil
+// transferRule is what the rules make of a request to a file server. How long a
+// connection may be idle means nothing to it: it ends with the transfer.
+func (a *Agent) transferRule(u *url.URL) transfer.Rule {
+	rule := a.transportRules().For("transfer", u)
+	return transfer.Rule{Response: rule.Response, Closes: rule.KeepAlive == "off"}
 }

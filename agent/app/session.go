@@ -151,10 +151,7 @@ func (s *sessions) connect(ctx context.Context, acs string, log *slog.Logger) (*
 	if err != nil {
 		return nil, nil, errConfig{err}
 	}
-	silence, closes, err := a.sessionRules(u)
-	if err != nil {
-		return nil, nil, errConfig{err}
-	}
+	silence, closes := cwmpRule(a.transportRules(), u, a.settings.Seconds(settings.Timeout))
 	dialer, err := a.dialer(log)
 	if err != nil {
 		return nil, nil, errConfig{err}

@@ -33,7 +33,7 @@ func (a *Agent) startTransfers(ctx context.Context) {
 	}
 	a.runner = &transfer.Runner{
 		Queue: queue, Firmware: p.Firmware, ConfigFile: p.ConfigFile, Logs: p.Logs, System: p.System,
-		Spool: spool, Dial: a.dialFile, TLS: a.fileTLS, CheckURL: a.settings.CheckURL, UserAgent: "Gatehouse/" + a.cfg.Version,
+		Spool: spool, Dial: a.dialFile, TLS: a.fileTLS, CheckURL: a.settings.CheckURL, Rule: a.transferRule, UserAgent: "Gatehouse/" + a.cfg.Version,
 		Quiet: a.quiet, Ended: a.transferEnded,
 		Boot: boot, Version: a.softwareVersion, OwnLog: a.writeSessions, LogName: a.logName,
 		Log: log,

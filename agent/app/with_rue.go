@@ -110,10 +110,6 @@ func (r *rue) remake() bool {
 // config translates the settings.
 func (r *rue) config(made string) (rueconfig.Config, error) {
 	a, s := r.agent, r.agent.settings
-	rules, err := parseRules(s.List(settings.TransportRules))
-	if err != nil {
-		return rueconfig.Config{}, err
-	}
 	d, err := a.dialer(a.log)
 	if err != nil {
 		return rueconfig.Config{}, err
@@ -141,7 +137,7 @@ func (r *rue) config(made string) (rueconfig.Config, error) {
 		Username: s.Get(settings.RUEUsername), Password: rueconfig.Secret(s.Get(settings.RUEPassword)), Basic: s.Bool(settings.RUEBasic),
 		Instance: a.id.OUI + "-" + a.id.SerialNumber, APIKey: rueconfig.Secret(s.Get(settings.RUEAPIKey)),
 		DomainOnly: s.Bool(settings.RUEDomainOnly),
-		Resolver:   d.Resolver, Dial: direct, Route: route, Trust: r.trust, Rules: rules, UserAgent: "Gatehouse/" + a.cfg.Version,
+		Resolver:   d.Resolver, Dial: direct, Route: route, Trust: r.trust, Rules: a.transportRules(), UserAgent: "Gatehouse/" + a.cfg.Version,
 		Cache: a.state.File("provider", 1), Factory: r.factory, Apply: r.applyOf(made),
 		Rand: a.cfg.Rand, Log: a.log.With("component", "rue"),
 	}, nil

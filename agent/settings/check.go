@@ -34,6 +34,7 @@ const (
 	ifname                // name of a network interface
 	logLevel              // debug, info, warn, error; icwmpd's severities
 	rules                 // "WHO RIGHTS [PATH]", several with semicolons between them
+	transport             // "MATCH [response=S] [idle=S] [keepalive=on|off]", several with semicolons between them
 	localAddr             // unix:/path, or a loopback address with its port
 )
 
@@ -66,6 +67,8 @@ func (s *setting) limits() string {
 		return "one of debug, info, warn, error"
 	case rules:
 		return "WHO RIGHTS [PATH]: see dbus.md"
+	case transport:
+		return "MATCH response=S idle=S keepalive=on: see provider.md"
 	case localAddr:
 		return "unix:/path, 127.0.0.1:port or [::1]:port"
 	}
@@ -105,6 +108,8 @@ func (s *setting) canonical(v string) (string, error) {
 		return canonicalLevel(v)
 	case rules:
 		return canonicalRules(v)
+	case transport:
+		return canonicalTransport(v)
 	case oui:
 		v = strings.ToUpper(v) // as TR-069 A.3.3.1 wants it
 	}

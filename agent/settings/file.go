@@ -142,7 +142,7 @@ func (s *setting) read(o *uci.Option) (string, error) {
 	switch {
 	case s.kind == list:
 		raw = strings.Join(o.Values, ",")
-	case s.kind == rules:
+	case s.kind == rules, s.kind == transport:
 		raw = strings.Join(o.Values, ";")
 	case len(o.Values) > 1:
 		return "", fmt.Errorf("is a list of %d values; one is expected", len(o.Values))

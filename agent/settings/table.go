@@ -220,7 +220,7 @@ var table = [...]setting{
 	{name: RUECert, option: "rue.cert", kind: filePath, local: true},
 	{name: RUEKey, option: "rue.key", kind: filePath, local: true},
 	{name: RUEVoiceFile, option: "rue.voice_file", kind: filePath, local: true},
-	{name: TransportRules, option: "transport.rule", kind: list, max: 4096, local: true},
+	{name: TransportRules, option: "transport.rule", kind: transport, max: 4096, local: true},
 }
 
 // without lists what icwmpd's users have in their files and, without effect

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -22,7 +23,7 @@ import (
 // Patience and limits of one request.
 const (
 	handshakeTime = 20 * time.Second
-	silence       = 60 * time.Second // without a byte, in either direction
+	silence       = 60 * time.Second // without a byte, in either direction, and where no rule says more or less to an answer
 	maxRedirects  = 5
 	maxChallenges = 4
 	maxAnswer     = 64 << 10 // of headers, and of an answer that is no file, before we hang up on it
@@ -33,19 +34,31 @@ type web struct {
 	transport *http.Transport
 	agent     string
 	check     func(url string) error
+	rule      func(u *url.URL) Rule
+	log       *slog.Logger
 	auth      *digest.Client // for home alone: nobody else gets a password
 	home      url.URL
 }
 
+// A Rule says how requests to a place are made.
+type Rule struct {
+	Response time.Duration // how long an answer may take, connecting included; 0: a minute
+	Closes   bool          // each has a connection of its own
+}
+
 func newWeb(t *Transfer, dial func(ctx context.Context, network, addr string) (net.Conn, error), tlsConfig *tls.Config, c *Runner) *web {
+	rule := c.Rule
+	if rule == nil {
+		rule = func(*url.URL) Rule { return Rule{} }
+	}
 	return &web{
 		transport: &http.Transport{
 			DialContext: dial, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTime,
-			ResponseHeaderTimeout: silence, DisableCompression: true, MaxConnsPerHost: 1,
+			DisableCompression: true, MaxConnsPerHost: 1,
 			MaxResponseHeaderBytes: maxAnswer,
 			TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1
 		},
-		agent: c.UserAgent, check: c.CheckURL,
+		agent: c.UserAgent, check: c.CheckURL, rule: rule, log: c.Log.With("id", fmt.Sprintf("transfer-%d", t.ID)),
 		auth: digest.NewClient(t.Username, string(t.Password), digest.Options{Latin1: true}),
 	}
 }
@@ -110,7 +123,7 @@ func (w *web) do(ctx context.Context, t *Transfer, method string, body *io.Secti
 	for {
 		resp, err := w.send(ctx, at, t, method, body, dog)
 		if err != nil {
-			return nil, unreached(cause(ctx, err))
+			return nil, unreached(err)
 		}
 		if resp.StatusCode/100 == 2 && resp.StatusCode != http.StatusPartialContent {
 			return resp, nil
@@ -151,29 +164,49 @@ func (w *web) send(ctx context.Context, at *url.URL, t *Transfer, method string,
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("User-Agent", w.agent)
+	rule := w.rule(at)
+	if rule.Response <= 0 {
+		rule.Response = silence
+	}
+	req.Close = rule.Closes
+	req.Header["User-Agent"] = []string{w.agent}
 	if body != nil {
 		open := func() (io.ReadCloser, error) {
-			return io.NopCloser(dog.reader(io.NewSectionReader(body, 0, body.Size()))), nil
+			return io.NopCloser(&watched{io.NewSectionReader(body, 0, body.Size()), dog, rule.Response}), nil
 		}
 		req.GetBody, req.ContentLength = open, body.Size()
 		req.Body, _ = open()
 		if body.Size() == 0 {
 			req.Body = http.NoBody
 		}
-		req.Header.Set("Content-Type", "application/octet-stream")
+		req.Header["Content-Type"] = []string{"application/octet-stream"}
 	}
 	if t.Username != "" && w.knows(at) {
 		if auth, err := w.auth.Authorize(method, at.RequestURI(), nil); err != nil {
 			return nil, err
 		} else if auth != "" {
-			req.Header.Set("Authorization", auth)
+			req.Header["Authorization"] = []string{auth}
 		}
 	}
-	dog.progress()
+	began, log := time.Now(), w.log.With("url", WithoutSecrets(at.String()))
+	log.Debug("request", "method", method, "authorized", req.Header["Authorization"] != nil)
+	dog.wait(rule.Response)
 	resp, err := w.transport.RoundTrip(req)
-	dog.progress() // the file may take its time after the headers have
-	return resp, err
+	dog.wait(silence) // the file may take its time after the headers have
+	after := time.Since(began).Round(time.Millisecond)
+	if err != nil {
+		err = cause(ctx, err)
+		log.Info("no answer", "after", after, "timeout", timedOut(err), "err", plain(err))
+		return nil, err
+	}
+	log.Info("answer", "status", resp.StatusCode, "bytes", resp.ContentLength, "after", after)
+	return resp, nil
+}
+
+// timedOut tells an answer that did not come from one that was refused.
+func timedOut(err error) bool {
+	var n net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &n) && n.Timeout()
 }
 
 // redirected says whether a status sends the request elsewhere: a PUT goes
@@ -240,7 +273,7 @@ func cause(ctx context.Context, err error) error {
 }
 
 // errSilence ends a request that makes no progress.
-var errSilence = fmt.Errorf("not a byte within %v", silence)
+var errSilence = fmt.Errorf("the file server is silent: %w", context.DeadlineExceeded)
 
 // A watchdog ends a request when nothing moves.
 type watchdog struct {
@@ -253,24 +286,31 @@ func watch(ctx context.Context) (context.Context, *watchdog) {
 	return ctx, &watchdog{time.AfterFunc(silence, func() { cancel(errSilence) }), cancel}
 }
 
-func (d *watchdog) progress() { d.timer.Reset(silence) }
+// wait allows so much silence from now on.
+func (d *watchdog) wait(allowed time.Duration) { d.timer.Reset(allowed) }
 
 func (d *watchdog) stop() {
 	d.timer.Stop()
 	d.cancel(nil)
 }
 
-func (d *watchdog) reader(r io.Reader) io.Reader { return &watched{r, d} }
+func (d *watchdog) reader(r io.Reader) io.Reader { return &watched{r, d, silence} }
 
+// watched is a file on its way, after the end of which so much silence is
+// allowed.
 type watched struct {
-	r io.Reader
-	d *watchdog
+	r     io.Reader
+	d     *watchdog
+	after time.Duration
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.r.Read(p)
-	if n > 0 {
-		w.d.progress()
+	switch {
+	case err != nil:
+		w.d.wait(w.after)
+	case n > 0:
+		w.d.wait(silence)
 	}
 	return n, err
 }

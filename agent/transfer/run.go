@@ -46,6 +46,8 @@ type Runner struct {
 	TLS       func(scheme string) (*tls.Config, error)
 	CheckURL  func(url string) error
 	UserAgent string
+	// Rule says how requests to a place are made; nil: as all others.
+	Rule func(u *url.URL) Rule
 
 	// Quiet runs f while no session does, and returns when it is done. When it
 	// returns an error that f has not, f was not run.
