@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"gatehouse/internal/guard"
+	"gatehouse/lab/rooms"
 	"gatehouse/lab/stun"
 )
 
 // 50,000 forged datagrams a second leave the heap as it was, and of three
 // honest copies one is served in nine of ten runs.
 func TestPeerFlood(t *testing.T) {
-	if !must() {
+	if !rooms.Must() {
 		t.Skip("takes the machine for itself for ten seconds: GATEHOUSE_PEERS=must")
 	}
 	served := make(chan struct{}, 100)

@@ -6,25 +6,17 @@ package nat
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"gatehouse/internal/endpoint"
 	"gatehouse/internal/guard"
+	"gatehouse/lab/rooms"
 	"gatehouse/lab/stun"
 )
 
@@ -35,69 +27,23 @@ var (
 	nsOther  = netip.MustParseAddrPort("203.0.113.2:3478")
 )
 
-func must() bool { return os.Getenv("GATEHOUSE_PEERS") == "must" }
-
-// lacking skips, or fails where nothing may be lacking.
-func lacking(t testing.TB, format string, args ...any) {
-	t.Helper()
-	if must() {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
-
-// A street has three network namespaces: home, the NAT, and outside.
+// A street is a home with a client, behind a NAT.
 type street struct {
-	t                  *testing.T
-	home, nat, outside string
-	knocks             chan struct{}
-	told               chan string
-	client             *Client
+	rooms.Street
+	t      *testing.T
+	knocks chan struct{}
+	told   chan string
+	client *Client
 }
 
-var streets atomic.Int32
-
-// newStreet builds one; the NAT is what the nftables rules make of it.
+// newStreet builds one; the NAT is what the nftables rules make of it, and
+// forgets after so many seconds.
 func newStreet(t *testing.T, rules string, timeout, stream int) *street {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		lacking(t, "network namespaces need root")
-	}
-	for _, tool := range []string{"ip", "nft", "conntrack", "sysctl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			lacking(t, "apt-get install iproute2 nftables conntrack procps: no %s", tool)
-		}
-	}
-	id := fmt.Sprintf("gh%d-%d-", os.Getpid(), streets.Add(1))
-	s := &street{t: t, home: id + "home", nat: id + "nat", outside: id + "out", knocks: make(chan struct{}, 100), told: make(chan string, 100)}
-	for _, ns := range []string{s.home, s.nat, s.outside} {
-		if out, err := exec.Command("ip", "netns", "add", ns).CombinedOutput(); err != nil {
-			lacking(t, "no network namespace: %v: %s", err, out)
-		}
-		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", ns).Run() })
-		s.run(ns, "ip link set lo up")
-	}
-	for _, line := range []string{
-		"ip link add lan0 type veth peer name eth0 netns " + s.home,
-		"ip link add wan0 type veth peer name eth0 netns " + s.outside,
-		"ip addr add 10.11.0.1/24 dev lan0", "ip addr add 203.0.113.9/24 dev wan0",
-		"ip link set lan0 up", "ip link set wan0 up",
-		"sysctl -qw net.ipv4.ip_forward=1",
-	} {
-		s.run(s.nat, line)
-	}
-	for _, line := range []string{"ip addr add 10.11.0.2/24 dev eth0", "ip link set eth0 up", "ip route add default via 10.11.0.1"} {
-		s.run(s.home, line)
-	}
-	for _, line := range []string{"ip addr add 203.0.113.1/24 dev eth0", "ip addr add 203.0.113.2/24 dev eth0", "ip link set eth0 up"} {
-		s.run(s.outside, line)
-	}
-	file := filepath.Join(t.TempDir(), "rules")
-	if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.run(s.nat, "nft -f "+file)
-	s.run(s.nat, fmt.Sprintf("sysctl -qw net.netfilter.nf_conntrack_udp_timeout=%d net.netfilter.nf_conntrack_udp_timeout_stream=%d", timeout, stream))
+	rooms.Need(t, "nft", "conntrack")
+	s := &street{Street: rooms.NewStreet(t, rules), t: t, knocks: make(chan struct{}, 100), told: make(chan string, 100)}
+	s.Sysctl("net/netfilter/nf_conntrack_udp_timeout", fmt.Sprint(timeout))
+	s.Sysctl("net/netfilter/nf_conntrack_udp_timeout_stream", fmt.Sprint(stream))
 	return s
 }
 
@@ -120,52 +66,13 @@ const (
 	chain post { type nat hook postrouting priority 100; oifname "wan0" masquerade; }` + nftFilter
 )
 
-// run runs a line of words in a namespace.
-func (s *street) run(ns, line string) string {
-	s.t.Helper()
-	out, err := exec.Command("ip", append([]string{"netns", "exec", ns}, strings.Fields(line)...)...).CombinedOutput()
-	if err != nil {
-		s.t.Fatalf("%s: %v: %s", line, err, out)
-	}
-	return string(out)
-}
-
-// within calls f on a thread that is in a namespace.
-func within(ns string, f func() error) error {
-	ended := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with us
-		file, err := os.Open("/var/run/netns/" + ns)
-		if err == nil {
-			err = unix.Setns(int(file.Fd()), unix.CLONE_NEWNET)
-			file.Close()
-		}
-		if err == nil {
-			err = f()
-		}
-		ended <- err
-	}()
-	return <-ended
-}
-
 // server starts a STUN server of Debian's outside.
 func (s *street) server(name string) {
-	s.t.Helper()
-	dir := s.t.TempDir()
-	lines := map[string]string{
-		"turnserver": "turnserver -n --listening-ip=203.0.113.1 --relay-ip=203.0.113.1 --listening-port=3478 --no-auth --stun-only --no-tls --no-dtls --no-tcp --no-cli" +
-			" --log-file=stdout --simple-log --pidfile=" + dir + "/pid --userdb=" + dir + "/db",
-		"stund": "stund -h 203.0.113.1 -a 203.0.113.2 -p 3478 -o 3479",
+	if name == "stund" {
+		s.Stund()
+	} else {
+		s.Coturn()
 	}
-	if _, err := exec.LookPath(name); err != nil {
-		lacking(s.t, "apt-get install coturn stun-server: no %s", name)
-	}
-	cmd := exec.Command("ip", append([]string{"netns", "exec", s.outside}, strings.Fields(lines[name])...)...)
-	cmd.Dir = dir
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 }
 
 // bench starts the bench's own server outside.
@@ -173,7 +80,7 @@ func (s *street) bench(k stun.Knobs) *stun.Server {
 	s.t.Helper()
 	server := stun.New(k)
 	var conn net.PacketConn
-	if err := within(s.outside, func() (err error) { conn, err = net.ListenPacket("udp4", nsServer.String()); return err }); err != nil {
+	if err := s.Outside.Within(func() (err error) { conn, err = net.ListenPacket("udp4", nsServer.String()); return err }); err != nil {
 		s.t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -205,7 +112,7 @@ func (s *street) agent(period int32, more ...func(*Settings)) {
 		Settings: func() Settings { return set },
 		Local:    func() netip.Addr { return nsHome },
 		Listen: func(ctx context.Context, network, address string) (conn Conn, err error) {
-			err = within(s.home, func() error { conn, err = listen(ctx, network, address); return err })
+			err = s.Home.Within(func() error { conn, err = listen(ctx, network, address); return err })
 			return conn, err
 		},
 		Resolver: literal{}, State: &memory{},
@@ -248,9 +155,7 @@ func (s *street) knock(from netip.AddrPort) bool {
 	}
 	pkt := stun.Knock{At: time.Now(), ID: uint32(time.Now().UnixNano()), Username: "cpe1", Password: "s3cret", To: to}.Datagram()
 	for range 3 {
-		if err := within(s.outside, func() error { return sendRaw(from, to, pkt) }); err != nil {
-			s.t.Fatal(err)
-		}
+		s.Forge(from, to, pkt)
 	}
 	patience := time.Second
 	if from != nsServer { // it should not arrive
@@ -264,23 +169,6 @@ func (s *street) knock(from netip.AddrPort) bool {
 	case <-timer.C:
 		return false
 	}
-}
-
-// sendRaw sends a UDP datagram from an address and port that a server has.
-func sendRaw(from, to netip.AddrPort, body []byte) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	src, dst := from.Addr().As4(), to.Addr().As4()
-	p := []byte{0x45, 0, 0, 0, 0, 0, 0, 0, 64, unix.IPPROTO_UDP, 0, 0} // the kernel adds length, id and checksum
-	p = append(append(p, src[:]...), dst[:]...)
-	p = binary.BigEndian.AppendUint16(p, from.Port())
-	p = binary.BigEndian.AppendUint16(p, to.Port())
-	p = binary.BigEndian.AppendUint16(p, uint16(8+len(body)))
-	p = append(append(p, 0, 0), body...) // no checksum
-	return unix.Sendto(fd, p, 0, &unix.SockaddrInet4{Addr: dst})
 }
 
 // Behind a real NAT, with real servers: the request from the server's address
@@ -314,7 +202,7 @@ func TestNetNS(t *testing.T) {
 					t.Errorf("mapped to %v behind a %s NAT", st.Mapped, name)
 				}
 				answer := s.client.Status().LastAnswer
-				s.run(s.nat, "conntrack -F")
+				s.Forget()
 				s.until("another answer", 3*time.Second, func() bool { return s.client.Status().LastAnswer.After(answer) })
 				if !s.knock(nsServer) {
 					t.Error("no request arrives after conntrack was flushed")
@@ -349,7 +237,7 @@ func TestNetNSChallenge(t *testing.T) {
 // 20 and 60 s (seconds scaled down unless everything is to run).
 func TestNetNSKeepAlive(t *testing.T) {
 	timeouts := []int{3}
-	if must() {
+	if rooms.Must() {
 		timeouts = []int{20, 60}
 	}
 	for _, timeout := range timeouts {
@@ -371,7 +259,7 @@ func TestNetNSKeepAlive(t *testing.T) {
 
 // stund answers to RESPONSE-ADDRESS: the lifetime is measured.
 func TestNetNSLifetime(t *testing.T) {
-	if !must() {
+	if !rooms.Must() {
 		t.Skip("takes two minutes: GATEHOUSE_PEERS=must")
 	}
 	t.Parallel()

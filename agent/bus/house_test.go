@@ -28,25 +28,12 @@ import (
 	"gatehouse/agent/notify"
 	"gatehouse/datamodel"
 	"gatehouse/datamodel/tr181"
+	"gatehouse/lab/rooms"
 	"gatehouse/platform"
 	"gatehouse/platform/fake"
 )
 
 const wan = "Device.IP.Interface.2." // eth0
-
-// need skips a test without a program, or fails where the peers must be there.
-func need(t testing.TB, program string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("GATEHOUSE_PEERS") == "must" {
-		t.Fatalf("%s is needed: apt-get install dbus systemd libglib2.0-bin", program)
-	}
-	t.Skipf("no %s here", program)
-	return ""
-}
 
 // A daemon is a dbus-daemon with the shipped policy.
 type daemon struct {
@@ -84,7 +71,7 @@ const systemBus = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
 
 func startBus(t testing.TB) *daemon {
 	t.Helper()
-	need(t, "dbus-daemon")
+	rooms.Need(t, "dbus-daemon")
 	if os.Geteuid() != 0 {
 		t.Skip("the shipped policy lets only root have the name")
 	}

@@ -15,6 +15,7 @@ import (
 
 	"gatehouse/agent/api"
 	"gatehouse/agent/core"
+	"gatehouse/lab/rooms"
 )
 
 var update = flag.Bool("update", false, "write docs/dbus.xml anew")
@@ -22,7 +23,8 @@ var update = flag.Bool("update", false, "write docs/dbus.xml anew")
 // tool runs a program as a user; it returns what it printed.
 func (h *house) tool(uid, gid uint32, program string, args ...string) (string, error) {
 	h.Helper()
-	cmd := exec.Command(need(h, program), args...)
+	rooms.Need(h, program)
+	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+h.bus.address)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid, NoSetGroups: false, Groups: []uint32{gid}}}
 	out, err := cmd.CombinedOutput()
@@ -148,7 +150,8 @@ func TestPeerListeners(t *testing.T) {
 	h := build(t)
 	said := map[uint32]chan string{}
 	for _, uid := range []uint32{0, 1, 3} { // root, daemon, sys
-		cmd := exec.Command(need(t, "gdbus"), "monitor", "--system", "--dest", "org.gatehouse1")
+		rooms.Need(t, "gdbus")
+		cmd := exec.Command("gdbus", "monitor", "--system", "--dest", "org.gatehouse1")
 		cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+h.bus.address)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid, Groups: []uint32{uid}}}
 		out, err := cmd.StdoutPipe()

@@ -3,59 +3,24 @@
 package tr181_test
 
 import (
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"gatehouse/datamodel"
+	"gatehouse/lab/rooms"
 	"gatehouse/platform/linux"
 )
 
-// namespace moves the test into a network namespace of its own, with one end
-// of a veth pair called wan0, and returns the namespace. The thread is never
-// unlocked, so it dies with the test.
-func namespace(t *testing.T) *os.File {
+func kernelAddresses(t *testing.T, h *netlink.Handle, link string) (all []string) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		lacking(t, "needs root: it makes a network namespace")
-	}
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		lacking(t, "no network namespace here: %v", err)
-	}
-	ns, err := os.Open("/proc/thread-self/ns/net")
+	l, err := h.LinkByName(link)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { ns.Close() })
-	pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "wan0"}, PeerName: "isp0"}
-	if err := netlink.LinkAdd(pair); err != nil {
-		lacking(t, "no veth pair here: %v", err)
-	}
-	for _, name := range []string{"lo", "wan0", "isp0"} {
-		l, err := netlink.LinkByName(name)
-		if err == nil {
-			err = netlink.LinkSetUp(l)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return ns
-}
-
-func kernelAddresses(t *testing.T, link string) (all []string) {
-	t.Helper()
-	l, err := netlink.LinkByName(link)
-	if err != nil {
-		t.Fatal(err)
-	}
-	addrs, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+	addrs, err := h.AddrList(l, netlink.FAMILY_ALL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,13 +32,15 @@ func kernelAddresses(t *testing.T, link string) (all []string) {
 
 // The same story as on the router in memory, told to a kernel.
 func TestLinux(t *testing.T) {
-	ns := namespace(t)
-	p, err := linux.New(linux.Options{NetNS: ns})
+	room := rooms.New(t)
+	rooms.Cable(rooms.End{Room: room, Name: "wan0"}, rooms.End{Room: room, Name: "isp0"})
+	kernel := room.Handle()
+	p, err := linux.New(linux.Options{NetNS: room.File})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p.Network == nil {
-		lacking(t, "the network cannot be written: no CAP_NET_ADMIN")
+		rooms.Lacking(t, "the network cannot be written: no CAP_NET_ADMIN")
 	}
 	h := build(t)
 	h.platform = p
@@ -87,7 +54,7 @@ func TestLinux(t *testing.T) {
 	a := h.add(wan + "IPv4Address.")
 	h.set(a, "Enable=true", "IPAddress=192.0.2.7", "SubnetMask=255.255.255.0")
 	h.want(a, "Status=Enabled", "AddressingType=Static")
-	if all := kernelAddresses(t, "wan0"); !slices.Contains(all, "192.0.2.7/24") {
+	if all := kernelAddresses(t, kernel, "wan0"); !slices.Contains(all, "192.0.2.7/24") {
 		t.Errorf("the kernel has %v", all)
 	}
 	router := "Device.Routing.Router.1.IPv4Forwarding."
@@ -107,14 +74,14 @@ func TestLinux(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.want(r, "Status=Enabled")
-	l, err := netlink.LinkByName("wan0")
+	l, err := kernel.LinkByName("wan0")
 	if err != nil || l.Attrs().MTU != 1400 {
 		t.Errorf("the kernel has %+v, %v", l, err)
 	}
 
 	h.delete(r)
 	h.delete(a)
-	if all := kernelAddresses(t, "wan0"); slices.Contains(all, "192.0.2.7/24") {
+	if all := kernelAddresses(t, kernel, "wan0"); slices.Contains(all, "192.0.2.7/24") {
 		t.Errorf("the kernel still has %v", all)
 	}
 	if h.lookup(wan+"IPv4Address.", "IPAddress", "192.0.2.7") != "" {
@@ -138,13 +105,4 @@ func TestThisMachine(t *testing.T) {
 	}
 	lo := h.find("Device.IP.Interface.", "Name", "lo")
 	h.want(lo, "Type=Loopback", "Loopback=true")
-}
-
-// lacking skips the test, or fails it where nothing may be lacking.
-func lacking(t testing.TB, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("GATEHOUSE_PEERS") == "must" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
 }

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gatehouse/lab/acs"
+	"gatehouse/lab/rooms"
 )
 
 // shell and mirai are what went through the world in November 2016.
@@ -36,31 +37,20 @@ var miraiRequest = fmt.Sprintf("POST /UD/act?1 HTTP/1.1\r\nHost: 127.0.0.1:7547\
 
 // A cell is a network namespace with the built agent and an ACS in it.
 type cell struct {
-	t   *testing.T
-	ns  string
-	dir string
-	acs *acs.Server
-	pid int // of the agent
+	t    *testing.T
+	room rooms.Room
+	dir  string
+	acs  *acs.Server
+	pid  int // of the agent
 }
 
 // newCell builds the agent and starts it, under the command before if there is
 // one.
 func newCell(t *testing.T, before ...string) *cell {
 	t.Helper()
-	need(t, "go", "ip")
-	c := &cell{t: t, ns: fmt.Sprintf("ghp%d-cell", os.Getpid()), dir: t.TempDir()}
-	if out, err := exec.Command("ip", "netns", "add", c.ns).CombinedOutput(); err != nil {
-		if os.Getenv("GATEHOUSE_PEERS") == "must" {
-			t.Fatalf("no network namespace: %v: %s", err, out)
-		}
-		t.Skipf("needs network namespaces: %v: %s", err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", c.ns).Run() })
-	for _, line := range []string{"link set lo up", "link add lan0 type veth peer name lan1", "addr add 192.0.2.1/24 dev lan0", "link set lan1 up", "link set lan0 up"} {
-		if out, err := exec.Command("ip", append([]string{"-n", c.ns}, strings.Fields(line)...)...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", line, err, out)
-		}
-	}
+	need(t, "go")
+	c := &cell{t: t, room: rooms.New(t), dir: t.TempDir()}
+	rooms.Cable(rooms.End{Room: c.room, Name: "lan0", Addr: "192.0.2.1/24"}, rooms.End{Room: c.room, Name: "lan1"})
 	build := exec.Command("go", "build", "-tags", "nethttpomithttp2", "-o", c.path("gatehouse"), "gatehouse/agent")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -89,7 +79,7 @@ func (c *cell) root() string {
 // listen starts the ACS, and writes the agent's configuration.
 func (c *cell) listen() {
 	c.t.Helper()
-	err := within(c.ns, func() error {
+	err := c.room.Within(func() error {
 		l, err := net.Listen("tcp", "127.0.0.1:80")
 		if err == nil {
 			c.acs = acs.New(acs.Options{Dial: c.dial})
@@ -114,7 +104,7 @@ func (c *cell) start(before []string) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	log := &logged{}
 	cmd.Stderr, cmd.Stdout = log, log
-	err := within(c.ns, func() error {
+	err := c.room.Within(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWUTS); err != nil { // the host name is a parameter, too
 			return err
 		}
@@ -155,7 +145,7 @@ func (c *cell) start(before []string) {
 func (c *cell) dialFrom(from string) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	return func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
-		err = within(c.ns, func() error { conn, err = d.DialContext(ctx, network, addr); return err })
+		err = c.room.Within(func() error { conn, err = d.DialContext(ctx, network, addr); return err })
 		return conn, err
 	}
 }
@@ -305,7 +295,7 @@ func (c *cell) scan(d time.Duration) (wait func() (asked, answered int, elapsed 
 	requests := []string{miraiRequest, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /admin HTTP/1.0\r\n\r\n", "\x16\x03\x01\x00\x05rubbish\r\n\r\n"}
 	for range workers {
 		all.Go(func() {
-			_ = within(c.ns, func() error {
+			_ = c.room.Within(func() error {
 				for n := range tickets {
 					asked.Add(1)
 					if shout(fmt.Sprintf("127.0.1.%d", 1+n%100), requests[n%len(requests)]) == nil {

@@ -18,21 +18,14 @@ import (
 
 	"gatehouse/agent/app"
 	"gatehouse/lab/acs"
+	"gatehouse/lab/rooms"
 	"gatehouse/platform/fake"
 )
 
-// need skips the test where a program is missing, and fails it where all of
-// them must be there.
+// need is what a test runs.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			if os.Getenv("GATEHOUSE_PEERS") == "must" {
-				t.Fatalf("%s is missing", p)
-			}
-			t.Skipf("needs %s: make check-peers installs it", p)
-		}
-	}
+	rooms.Need(t, programs...)
 }
 
 // freePort is one that nobody listens on at this moment.

@@ -13,22 +13,11 @@ import (
 	"time"
 
 	"gatehouse/lab/pki"
+	"gatehouse/lab/rooms"
 )
 
 // These tests run against servers that we did not write, on loopback, with a
 // second client as the ACS. They need Debian packages.
-
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			if os.Getenv("GATEHOUSE_PEERS") == "must" {
-				t.Fatalf("%s is missing", p)
-			}
-			t.Skipf("needs %s: make check-peers installs it", p)
-		}
-	}
-}
 
 // peer is a server program and how to start it, again and again.
 type peer struct {
@@ -148,7 +137,7 @@ VirtualHost "localhost"
 
 func prosody(t *testing.T, requireTLS bool) *peer {
 	t.Helper()
-	need(t, "prosody", "prosodyctl")
+	rooms.Need(t, "prosody", "prosodyctl")
 	p := newPeer(t)
 	conf := p.file("prosody.cfg.lua", strings.Replace(prosodyConf, "REQUIRE", strconv.FormatBool(requireTLS), 1))
 	for _, user := range []string{"cpe1", "acs"} {
@@ -180,7 +169,7 @@ modules: {mod_disco: {}, mod_ping: {}, mod_roster: {}, mod_adhoc: {}}
 // ejabberd runs without Erlang's distribution, so that no epmd stays behind.
 func ejabberd(t *testing.T, without ...string) *peer {
 	t.Helper()
-	need(t, "ejabberdctl", "erl")
+	rooms.Need(t, "ejabberdctl", "erl")
 	p := newPeer(t)
 	libs := erlLibs(t)
 	conf := p.file("ejabberd.yml", strings.Replace(ejabberdConf, "WITHOUT", strings.Join(append([]string{"X-OAUTH2"}, without...), ", "), 1))

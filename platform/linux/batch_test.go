@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"testing"
 
@@ -97,7 +98,7 @@ func TestIPv6Off(t *testing.T) {
 	b := newBench(t)
 	p := b.platform()
 	be := newBackend(Options{NetNS: b.ns})
-	b.must(be.inside(func() error { return writeFile("/proc/sys/net/ipv6/conf/spare0/disable_ipv6", "1") }))
+	b.must(be.inside(func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/spare0/disable_ipv6", []byte("1"), 0) }))
 	batch, err := p.Network.Begin(t.Context())
 	b.must(err)
 	item := batch.AddAddress(platform.Address{Link: "spare0", Prefix: netip.MustParsePrefix("2001:db8:1::1/64")})

@@ -9,61 +9,16 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
+	"gatehouse/lab/rooms"
 	"gatehouse/platform"
 	"gatehouse/platform/platformtest"
 )
-
-// newNamespace makes an empty network namespace with lo up. The thread that
-// made it goes home before anything else runs on it.
-func newNamespace(t testing.TB) (*os.File, *netlink.Handle) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		lacking(t, "needs root to make a network namespace")
-	}
-	runtime.LockOSThread()
-	home, err := netns.Get()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer home.Close()
-	ns, err := netns.New()
-	if err != nil {
-		runtime.UnlockOSThread()
-		lacking(t, "cannot make a network namespace: %v", err)
-	}
-	// The sysctls of the namespace are reached from a thread within it.
-	quiet := writeFile("/proc/sys/net/ipv6/conf/default/accept_dad", "0")
-	if err := netns.Set(home); err != nil {
-		t.Fatal(err) // the thread stays locked
-	}
-	runtime.UnlockOSThread()
-	if quiet != nil {
-		t.Logf("duplicate address detection stays on: %v", quiet)
-	}
-	file := os.NewFile(uintptr(ns), "netns")
-	t.Cleanup(func() { file.Close() })
-	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(h.Close)
-	lo, err := h.LinkByName("lo")
-	if err == nil {
-		err = h.LinkSetUp(lo)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file, h
-}
 
 // bench is a namespace with the ports that the suite wants; the far end of
 // each cable is in it as well.
@@ -74,8 +29,9 @@ type bench struct {
 }
 
 func newBench(t testing.TB) *bench {
-	ns, h := newNamespace(t)
-	b := &bench{t, ns, h}
+	r := rooms.New(t)
+	h := r.Handle()
+	b := &bench{t, r.File, h}
 	for _, name := range []string{"wan0", "lan0", "spare0"} {
 		b.must(h.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "far-" + name}))
 		b.must(h.LinkSetUp(b.link(name)), h.LinkSetUp(b.link("far-"+name)))
@@ -200,15 +156,4 @@ func TestPlatform(t *testing.T) {
 		b := newBench(t)
 		return b.platform(), b.knobs()
 	})
-}
-
-func writeFile(name, text string) error { return os.WriteFile(name, []byte(text), 0) }
-
-// lacking skips the test, or fails it where nothing may be lacking.
-func lacking(t testing.TB, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("GATEHOUSE_PEERS") == "must" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
 }
