@@ -54,16 +54,17 @@ var may = map[string]string{
 
 	"rueconfig": "internal/digest internal/endpoint internal/store internal/trust",
 
-	"agent/settings": "datamodel internal/store internal/uci",
-	"agent/core":     "",
-	"agent/notify":   "datamodel",
-	"agent/diag":     "datamodel/tr181 platform",
-	"agent/transfer": "platform internal/digest internal/store",
-	"agent/rpc":      "cwmp datamodel agent/core agent/notify agent/transfer",
-	"agent/api":      "datamodel agent/core agent/notify",
-	"agent/control":  "agent/api internal/accept",
-	"agent/bus":      "agent/api datamodel internal/systembus",
-	"agent/ubus":     "agent/api agent/core internal/ubus",
+	"agent/settings":  "datamodel internal/store internal/uci",
+	"agent/core":      "",
+	"agent/discovery": "agent/settings internal/dhcpoption platform",
+	"agent/notify":    "datamodel",
+	"agent/diag":      "datamodel/tr181 platform",
+	"agent/transfer":  "platform internal/digest internal/store",
+	"agent/rpc":       "cwmp datamodel agent/core agent/notify agent/transfer",
+	"agent/api":       "datamodel agent/core agent/notify",
+	"agent/control":   "agent/api internal/accept",
+	"agent/bus":       "agent/api datamodel internal/systembus",
+	"agent/ubus":      "agent/api agent/core internal/ubus",
 
 	"openwrt":     "",
 	"openwrt/ipk": "",
@@ -71,7 +72,7 @@ var may = map[string]string{
 	"docs/examples/go": "",
 	"agent/metrics":    "agent/api internal/accept",
 	"agent/app": "platform datamodel datamodel/tr181 cwmp cwmp/connreq internal/endpoint internal/guard internal/store" +
-		" agent/api agent/bus agent/control agent/core agent/diag agent/metrics agent/notify agent/rpc agent/settings agent/transfer agent/ubus internal/systembus internal/ubus nat nat/xmpp rueconfig",
+		" agent/api agent/bus agent/control agent/core agent/diag agent/discovery agent/metrics agent/notify agent/rpc agent/settings agent/transfer agent/ubus internal/systembus internal/ubus nat nat/xmpp rueconfig",
 	"agent/doctor": "agent/api agent/settings internal/digest internal/endpoint platform",
 	"agent":        "agent/api agent/app agent/control agent/doctor platform platform/linux platform/linuxconf platform/openwrt",
 }

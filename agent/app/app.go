@@ -94,10 +94,12 @@ type Agent struct {
 	after    *aftermath
 	way      way
 	reach    *reach
-	health   *health
-	safe     bool
-	counters counters
-	recent   *recent
+
+	discovered discovered
+	health     *health
+	safe       bool
+	counters   counters
+	recent     *recent
 
 	transfers *rpc.Transfers
 	runner    *transfer.Runner
@@ -236,6 +238,7 @@ func (a *Agent) start(ctx context.Context) error {
 	a.reach = &reach{links: p.Links, addresses: p.Addresses, kept: a.run.File("reach", 1)}
 	a.reach.load()
 	a.reach.refresh(ctx)
+	a.discover(ctx)
 	a.bootID = a.findBootID(ctx)
 	a.startAftermath()
 	a.startTransfers(ctx)
@@ -300,6 +303,9 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 		Voice:       voice,
 
 		Lightweight: lightweight,
+	}
+	if p.DHCPClient != nil {
+		ours.Gateway = a.gatewayInfo
 	}
 	a.model = tr181.New(p, ours)
 	a.tree, err = datamodel.New(datamodel.Options{

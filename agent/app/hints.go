@@ -54,7 +54,7 @@ func (a *Agent) platformEvent(e platform.Event) {
 		poke(a.clock)
 		poke(a.mappings)
 		return
-	case platform.LinkChanged, platform.AddressChanged, platform.RouteChanged, platform.ResolverChanged:
+	case platform.LinkChanged, platform.AddressChanged, platform.RouteChanged, platform.ResolverChanged, platform.DHCPAnswered:
 		poke(a.networks)
 	case platform.ClockStepped:
 		poke(a.clock)
@@ -94,8 +94,8 @@ func (a *Agent) relay(ctx context.Context) error {
 }
 
 // followNetwork puts rows that the agent keeps back into the kernel when their
-// link is there again, keeps ConnectionRequestURL true, and tells core that a
-// way to the ACS may have come back.
+// link is there again, keeps ConnectionRequestURL true, reads what DHCP says of
+// the ACS, and tells core that a way to the ACS may have come back.
 func (a *Agent) followNetwork(ctx context.Context) error {
 	poke(a.networks) // at the start everything is new
 	for {
@@ -123,6 +123,10 @@ func (a *Agent) followNetwork(ctx context.Context) error {
 			a.hint(tr181.ReachChanged)
 		}
 		a.tell(ofNetwork)
+		if a.discover(ctx) {
+			a.hint(tr181.GatewayChanged)
+		}
+		a.renewLeases(ctx)
 		if newWay {
 			a.post(core.NetworkUp{})
 			if !a.reach.listens() {
@@ -164,6 +168,10 @@ func (a *Agent) settingsChanged(names []string) {
 			poke(a.measure)
 		case n == settings.LogLevel:
 			a.logLevel()
+		}
+		switch n {
+		case settings.DHCPDiscovery, settings.DHCPDomains, settings.Interface, settings.AllowHTTP:
+			poke(a.networks) // what DHCP says is believed by these
 		}
 	}
 }

@@ -50,6 +50,9 @@ func (s *sessions) Run(ctx context.Context, o core.Order, informed func()) core.
 		err = errTooLong
 	}
 	record.end(err)
+	if ctx.Err() == nil {
+		s.agent.contacted(err == nil || report.Informed)
+	}
 	if err != nil && ctx.Err() == nil {
 		s.agent.counters.failed(kindOf(err))
 	}

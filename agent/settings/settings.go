@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -217,6 +218,13 @@ func (s *Settings) SetLayer(layer Layer, values map[string]string) (changed []st
 	s.mu.Unlock()
 	s.tell(changed)
 	return changed, errors.Join(errs...)
+}
+
+// Learned returns what DHCP says, whether it counts or not.
+func (s *Settings) Learned() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.state.learned)
 }
 
 // fromDHCP says what the options 43, 125 and 17 can carry (TR-069 3.1).

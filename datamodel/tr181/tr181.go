@@ -47,6 +47,8 @@ const (
 	TestsChanged datamodel.Topic = 0x102
 	// ProviderChanged says that the provider's configuration is another one.
 	ProviderChanged datamodel.Topic = 0x103
+	// GatewayChanged says that the gateway of Device.GatewayInfo. is another one.
+	GatewayChanged datamodel.Topic = 0x104
 )
 
 // An Agent is the part of the data model that is the agent's own state. A nil
@@ -58,6 +60,8 @@ type Agent struct {
 	Identity func() platform.ID
 	// NAT keeps the agent in reach of UDP connection requests (TR-069 Annex G).
 	NAT NAT
+	// Gateway is the gateway that the device is behind, from its lease.
+	Gateway func() Gateway
 	// XMPP keeps it in reach of XMPP connection requests (Annex K).
 	XMPP XMPP
 	// Provider has a configuration for the subscriber.
@@ -207,6 +211,7 @@ func (m *Model) declare(f func(declaration)) {
 	add(p.Logs != nil, (*Model).vendorLogFile)
 	add(p.ConfigFile != nil && a.Transfers != nil, (*Model).vendorConfigFile)
 	add(true, (*Model).supportedDataModel)
+	add(a.Gateway != nil, (*Model).gatewayInfo)
 	add(a.Settings != nil, (*Model).managementServer)
 	add(a.Settings != nil && a.Keep != nil, (*Model).informParameter)
 	add(a.Settings != nil && a.NAT != nil, (*Model).managementServerSTUN)

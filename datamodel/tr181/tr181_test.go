@@ -112,6 +112,7 @@ type house struct {
 	tests    tests
 	xmpp     datamodel.Key // of the connection that the agent keeps
 	voice    voice
+	gateway  tr181.Gateway
 	model    *tr181.Model
 	tree     *datamodel.Tree
 }
@@ -135,6 +136,7 @@ func buildOn(t testing.TB, r *fake.Router) *house {
 		"ManagementServer.DelayReboot":                    "-1", "DeviceInfo.ProvisioningCode": "abc",
 	}}
 	h.voice.says = phone()
+	h.gateway = tr181.Gateway{OUI: "00005e", ProductClass: "Gateway", SerialNumber: "GW0001"}
 	h.journal = h.file("journal")
 	h.start()
 	return h
@@ -150,7 +152,8 @@ func (h *house) start() {
 	h.model = tr181.New(h.platform, tr181.Agent{
 		NAT: nat{}, XMPP: xmpp{&h.xmpp}, Lightweight: true, Transfers: transfers{}, Diagnostics: &h.tests, Voice: &h.voice,
 		Settings: h.settings, Reach: reach("http://203.0.113.17:7547/cr"), Identity: func() platform.ID { return id },
-		Keep: func(name string) datamodel.Backing { return h.file(name) }, Version: "test", Start: time.Now(),
+		Gateway: func() tr181.Gateway { return h.gateway },
+		Keep:    func(name string) datamodel.Backing { return h.file(name) }, Version: "test", Start: time.Now(),
 	})
 	if h.tree, err = datamodel.New(datamodel.Options{Numbers: h.file("numbers"), Journal: h.journal}); err != nil {
 		h.Fatal(err)
