@@ -164,7 +164,7 @@ func (q *quarter) ask(link, mac string, args ...string) offer {
 	out := filepath.Join(q.t.TempDir(), "offer")
 	script := filepath.Join(filepath.Dir(out), "script")
 	q.must(os.WriteFile(script, []byte("#!/bin/sh\n[ \"$1\" = bound ] && env > "+out+"\nexit 0\n"), 0o700))
-	args = append([]string{"udhcpc", "-f", "-q", "-n", "-t", "2", "-T", "1", "-i", link, "-s", script, "-O", "43", "-O", "42", "-O", "66"}, args...)
+	args = append([]string{"udhcpc", "-f", "-q", "-n", "-t", "1", "-T", "1", "-i", link, "-s", script, "-O", "43", "-O", "42", "-O", "66"}, args...)
 	q.home.within(func() error {
 		_ = exec.Command("busybox", args...).Run() // it fails when it gets nothing
 		return nil
@@ -261,6 +261,7 @@ func (q *quarter) leases(mac string) (all []platform.Lease) {
 // TestNetNSDHCP: a pool with an address that is reserved and one that is kept for a
 // client, what the clients are told, and what the model tells of them.
 func TestNetNSDHCP(t *testing.T) {
+	t.Parallel()
 	q := newQuarter(t)
 	q.applied("nothing is configured")
 	options := []platform.DHCPOption{
@@ -325,6 +326,7 @@ func client(model map[string]string, mac string) string {
 // TestNetNSDHCPOrder: of two pools that overlap the first that has an address
 // counts, with all that it tells its clients.
 func TestNetNSDHCPOrder(t *testing.T) {
+	t.Parallel()
 	q := newQuarter(t)
 	small := pool("192.168.1.30", "192.168.1.30", func(p *platform.DHCPPool) { p.Domain, p.LeaseTime = "small.example", 2*time.Hour })
 	large := pool("192.168.1.29", "192.168.1.31", func(p *platform.DHCPPool) { p.Order, p.Domain, p.LeaseTime = 2, "large.example", -1 })
@@ -342,6 +344,7 @@ func TestNetNSDHCPOrder(t *testing.T) {
 
 // TestNetNSDHCPLinks: a pool is for the clients of its interface.
 func TestNetNSDHCPLinks(t *testing.T) {
+	t.Parallel()
 	q := newQuarter(t)
 	q.wire("guest0", "192.168.1.129/24") // the same network once more, as an evil twin
 	q.wire("other0", "10.0.0.1/24")
@@ -358,6 +361,7 @@ func TestNetNSDHCPLinks(t *testing.T) {
 // TestNetNSDHCPHostileNames: a client may call itself anything, and lay claim to
 // anything.
 func TestNetNSDHCPHostileNames(t *testing.T) {
+	t.Parallel()
 	q := newQuarter(t)
 	q.pools(pool("192.168.1.20", "192.168.1.60", nil))
 	before := q.file()
@@ -395,6 +399,7 @@ func TestNetNSDHCPHostileNames(t *testing.T) {
 // TestNetNSDHCPOptions: the bytes of an option reach the client as they are,
 // whatever dnsmasq has to be told for that.
 func TestNetNSDHCPOptions(t *testing.T) {
+	t.Parallel()
 	q := newQuarter(t)
 	q.pools(pool("192.168.1.20", "192.168.1.60", nil))
 	const all = "0123456789abcdef"
@@ -418,6 +423,7 @@ func TestNetNSDHCPOptions(t *testing.T) {
 // TestNetNSDHCPBroken: a configuration with which dnsmasq does not start is told
 // with the service, and no pool is in effect.
 func TestNetNSDHCPBroken(t *testing.T) {
+	t.Parallel()
 	q := newQuarter(t)
 	q.write("etc/dnsmasq.d/theirs.conf", "dhcp-host="+macB+",192.168.1.25\n")
 	q.pools(pool("192.168.1.20", "192.168.1.60", nil))
