@@ -236,27 +236,31 @@ func TestImportBesideTheOldAgent(t *testing.T) {
 	})
 }
 
-// DHCP option 60 says that the router is managed, unless somebody says
-// something else there.
-func TestVendorID(t *testing.T) {
+// A network is changed for DHCP to name the ACS only where the configuration asks
+// for it, and nothing in it that somebody has said.
+func TestDiscover(t *testing.T) {
+	const asks = "config acs acs\n option dhcp_discovery "
+	const class = "wan6.vendorclass=00000de9000c64736c666f72756d2e6f7267\n"
 	each(t, func(t *testing.T, shell []string) {
-		for config, want := range map[string]string{
-			network:                              "wan.vendorid=dslforum.org\n",
-			network + " option vendorid other\n": "",
-			"config interface wan\n option proto pppoe": "",
-			"config interface lan\n option proto dhcp":  "",
+		for name, c := range map[string]struct{ gatehouse, network, want string }{
+			"not asked for": {shipped(t), network, ""},
+			"switched off":  {asks + "0", network, ""},
+			"asked for":     {asks + "1", network, "wan.reqopts=125\nwan.reqopts=43\nwan.vendorid=dslforum.org\n"},
+			"half there":    {asks + "enable", network + " option vendorid other\n list reqopts 43", "wan.reqopts=125\n"},
+			"with IPv6":     {asks + "1", "config interface wan\n option proto static\nconfig interface wan6\n option proto dhcpv6", "wan6.reqopts=17\n" + class},
+			"a class there": {asks + "1", "config interface wan6\n option proto dhcpv6\n option vendorclass 01\n option reqopts 17", ""},
+			"PPPoE":         {asks + "1", "config interface wan\n option proto pppoe", ""},
+			"no WAN":        {asks + "1", "config interface lan\n option proto dhcp", ""},
+			"another WAN":   {asks + "1\nconfig cpe cpe\n option default_wan_interface uplink", "config interface uplink\n option proto dhcp\n list reqopts 43\n option vendorid x\n" + network, "uplink.reqopts=125\n"},
 		} {
-			r := newRouter(t, shell, map[string]string{"gatehouse": shipped(t), "network": config})
-			if got, _ := r.committed("network"); got != want {
-				t.Errorf("%s: set %q", config, got)
+			r := newRouter(t, shell, map[string]string{"gatehouse": c.gatehouse, "network": c.network})
+			if got, _ := r.committed("network"); got != c.want {
+				t.Errorf("%s: set\n%swant\n%s", name, got, c.want)
 			}
 		}
-		r := newRouter(t, shell, map[string]string{
-			"gatehouse": "config cpe cpe\n option default_wan_interface uplink\n",
-			"network":   "config interface uplink\n option proto dhcp\n" + network,
-		})
-		if got, _ := r.committed("network"); got != "uplink.vendorid=dslforum.org\n" {
-			t.Errorf("another interface: set %q", got)
+		r := newRouter(t, shell, map[string]string{"gatehouse": shipped(t), "network": network, "cwmp": "config cwmp acs\n option url 'https://a/'\n option dhcp_discovery enable"})
+		if got, _ := r.committed("network"); got == "" {
+			t.Error("the old agent asked DHCP, and the new one does not")
 		}
 	})
 }

@@ -67,8 +67,12 @@ const installed = `0755 ./
 0600 ./etc/config/gatehouse
 0755 ./etc/init.d/
 0755 ./etc/init.d/gatehouse
+0755 ./etc/odhcp6c.user.d/
+0644 ./etc/odhcp6c.user.d/gatehouse
 0755 ./etc/uci-defaults/
 0755 ./etc/uci-defaults/90-gatehouse
+0755 ./etc/udhcpc.user.d/
+0644 ./etc/udhcpc.user.d/gatehouse
 0755 ./lib/
 0755 ./lib/upgrade/
 0755 ./lib/upgrade/keep.d/

@@ -83,6 +83,18 @@ func TestWatch(t *testing.T) {
 	f.Close()
 	b.saw(events, platform.Event{Topic: platform.LeaseChanged})
 
+	b.must(os.MkdirAll(filepath.Join(b.root, "var/run/gatehouse-dhcp"), 0o700))
+	b.write("var/run/gatehouse-dhcp/wan", "device=wan\nopt43=0102\nopt125=\n") // as the hook does
+	if out, code := b.command("send", "cwmp.dhcp", `{"interface":"wan"}`); code != 0 {
+		t.Fatal(out)
+	}
+	b.saw(events, platform.Event{Topic: platform.DHCPAnswered})
+	for _, a := range all(t, b.platform.DHCPClient.DHCPAnswers(t.Context())) {
+		if a.Interface != "wan" || a.Link != "wan" || string(a.Vendor) != "\x01\x02" {
+			t.Errorf("answered: %+v", a)
+		}
+	}
+
 	b.stop()
 	b.begin()
 	b.saw(events, platform.Event{Topic: platform.Resync})
