@@ -5,7 +5,8 @@
 // machine cannot serve is left nil.
 //
 // Each part of it is an area, in a file of its own. It reads its own folder. It
-// writes there, and one nftables table of its own.
+// writes there, one nftables table of its own, and files of the
+// daemons that it starts.
 package linuxconf
 
 import (
@@ -13,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -21,6 +23,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/internal/nl80211"
 	"gatehouse/internal/systembus"
 	"gatehouse/internal/uci"
 	"gatehouse/platform"
@@ -52,7 +55,9 @@ type machine struct {
 	kernel kernel        // nil: this process may not change it
 	bus    system
 	units  units
-	names  []string // of the daemons on the bus; nil: there is no bus
+	names  []string        // of the daemons on the bus; nil: there is no bus
+	air    *nl80211.Client // nil: the kernel has no 802.11
+	wifi   *wifi           // nil: there is no radio that could be configured
 }
 
 // at is a path of the system.
@@ -81,7 +86,16 @@ func areas() []opening {
 	return []opening{
 		{"address translation", []string{firewall}, openNAT},
 		{"the DHCP server", []string{lan}, openDHCP},
+		{"WiFi", []string{wireless}, openWiFi},
 	}
+}
+
+// A listener is an area that has hints of its own.
+type listener interface {
+	// listen reports them until ctx ends.
+	listen(ctx context.Context, report func(platform.Event))
+	// hint says that a network interface has changed.
+	hint()
 }
 
 type opening struct {
@@ -106,6 +120,11 @@ func Attach(p *platform.Platform, o Options) {
 	if m.names, err = m.bus.names(ctx); err != nil && o.Log != nil {
 		o.Log.Info("the system's daemons cannot be configured", "err", err)
 	}
+	if air, err := nl80211.Open(o.NetNS); err == nil {
+		m.air = &air
+	} else if !errors.Is(err, fs.ErrNotExist) && o.Log != nil {
+		o.Log.Info("radios are not seen", "err", err)
+	}
 	attach(m)
 }
 
@@ -114,7 +133,7 @@ func attach(m *machine) {
 		m.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &config{dir: m.Dir, log: m.Log}
-	c.Conf = uciconf.New(uciconf.Options{Dir: uci.Dir{Config: m.Dir, Create: true}, Reload: c.reload})
+	c.Conf = uciconf.New(uciconf.Options{Dir: uci.Dir{Config: m.Dir, Create: true}, Reload: c.reload, Found: m.found, MaxPower: m.maxPower})
 	m.conf = c.Conf
 	for _, o := range areas() {
 		a, err := o.open(m)
@@ -268,6 +287,19 @@ func (e events) Watch(ctx context.Context, report func(platform.Event)) error {
 	following.Go(func() { e.follow(ctx, moved) })
 	defer following.Wait()
 	defer stop()
+	var mu sync.Mutex // calls of report do not overlap
+	one := func(ev platform.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		report(ev)
+	}
+	var listeners []listener
+	for _, a := range e.c.areas {
+		if l, ok := a.area.(listener); ok {
+			listeners = append(listeners, l)
+			following.Go(func() { l.listen(ctx, one) })
+		}
+	}
 	return e.Events.Watch(ctx, func(ev platform.Event) {
 		switch ev.Topic {
 		case platform.NeighborChanged, platform.LeaseChanged, platform.Resync:
@@ -275,8 +307,12 @@ func (e events) Watch(ctx context.Context, report func(platform.Event)) error {
 			case moved <- struct{}{}:
 			default: // it is about to look anyway
 			}
+		case platform.LinkChanged:
+			for _, l := range listeners {
+				l.hint()
+			}
 		}
-		report(ev)
+		one(ev)
 	})
 }
 
