@@ -17,8 +17,8 @@ import (
 	"gatehouse/platform"
 )
 
-// A network is an SSID with its access point, as one radio is to offer it.
-type network struct {
+// A wlan is an SSID with its access point, as one radio is to offer it.
+type wlan struct {
 	key    string // of its SSID
 	link   string // its network interface
 	bssid  string // "": that of the radio
@@ -53,7 +53,7 @@ func (l *lines) flag(name string, on bool) {
 
 // render makes the file of a radio that offers at least one network.
 func (c *cell) render(run string) ([]byte, error) {
-	l := &lines{text: []byte(header)}
+	l := &lines{text: []byte(hostapdHeading)}
 	l.set("interface", c.link)
 	l.set("driver", "nl80211")
 	if err := c.air(l); err != nil {
@@ -71,7 +71,7 @@ func (c *cell) render(run string) ([]byte, error) {
 }
 
 // render writes one network.
-func (n *network) render(l *lines, c *cell) {
+func (n *wlan) render(l *lines, c *cell) {
 	if n.bridge != "" {
 		l.set("bridge", n.bridge)
 	}
@@ -127,7 +127,7 @@ var suites = map[string]suite{
 var protection = map[string]int{"Disabled": 0, "Optional": 1, "Required": 2}
 
 // security writes how stations prove themselves.
-func (n *network) security(l *lines, c *cell) {
+func (n *wlan) security(l *lines, c *cell) {
 	l.set("auth_algs", "1") // open system; no shared key of WEP
 	s := &n.ap.Security
 	if s.Mode == "None" {
@@ -171,7 +171,7 @@ func (n *network) security(l *lines, c *cell) {
 }
 
 // personal writes the secret that all stations share, and WPS, which tells it.
-func (n *network) personal(l *lines, x suite) {
+func (n *wlan) personal(l *lines, x suite) {
 	s := &n.ap.Security
 	psk := strings.Contains(x.keys, "PSK")
 	switch pass := passphrase(s); {
@@ -212,7 +212,7 @@ var (
 
 // lacks says why hostapd could not offer the network; nil: it can. One such would
 // take the others of its radio along, so it is left out.
-func (n *network) lacks(band string) error {
+func (n *wlan) lacks(band string) error {
 	s := &n.ap.Security
 	x, known := suites[s.Mode]
 	pass := passphrase(s)

@@ -22,7 +22,7 @@ type cell struct {
 	conf   platform.Radio
 	link   string // its network interface, after which hostapd's file is called
 	survey bool   // it can measure its channels, and so choose one
-	nets   []network
+	nets   []wlan
 }
 
 // bandIDs are the kernel's numbers of the bands.
@@ -119,38 +119,38 @@ func (c *cell) channel(b *nl80211.Band) (int, error) {
 // usable says whether an access point may send there.
 func usable(c nl80211.Channel) bool { return !c.Disabled && !c.NoIR }
 
-// A span is what a radio sends on: how wide, which generations, and of a channel
+// A block is what a radio sends on: how wide, which generations, and of a channel
 // that is not left to hostapd where the middle is.
-type span struct {
+type block struct {
 	mhz        int
 	generation int
 	center     int // channel number of the middle; 0: hostapd finds it
 	second     int // where the other half of 40 MHz is: 1 above, -1 below, 0 there is none
 }
 
-// width finds the span of a channel. One that was asked for is kept or refused;
+// width finds the block of a channel. One that was asked for is kept or refused;
 // one that was not gets narrower until it fits.
-func (c *cell) width(b *nl80211.Band, channel, generation int) (span, error) {
+func (c *cell) width(b *nl80211.Band, channel, generation int) (block, error) {
 	can := widest(c.conf.Band, b, generation)
 	mhz, auto := 20, c.conf.Width == "Auto"
 	switch {
 	case !auto:
 		if _, err := fmt.Sscanf(c.conf.Width, "%dMHz", &mhz); err != nil || strings.Contains(c.conf.Width, "+") {
-			return span{}, fmt.Errorf("hostapd is not told of channels of %s", c.conf.Width)
+			return block{}, fmt.Errorf("hostapd is not told of channels of %s", c.conf.Width)
 		}
 		if mhz > can {
-			return span{}, fmt.Errorf("with 802.11%s it can do %d MHz, not %d", strings.ReplaceAll(c.conf.Standards, ",", "/"), can, mhz)
+			return block{}, fmt.Errorf("with 802.11%s it can do %d MHz, not %d", strings.ReplaceAll(c.conf.Standards, ",", "/"), can, mhz)
 		}
 	case c.conf.Band != "2.4GHz": // on 2.4 GHz that would be the neighbours' as well
 		mhz = min(can, 80)
 	}
 	for {
-		s := span{mhz: mhz, generation: generation}
+		s := block{mhz: mhz, generation: generation}
 		if s.fit(c, b, channel) {
 			return s, nil
 		}
 		if !auto || mhz == 20 {
-			return span{}, fmt.Errorf("channel %d cannot be %d MHz wide there", channel, mhz)
+			return block{}, fmt.Errorf("channel %d cannot be %d MHz wide there", channel, mhz)
 		}
 		mhz /= 2
 	}
@@ -179,7 +179,7 @@ func widest(name string, b *nl80211.Band, generation int) int {
 
 // fit finds the place of a channel among those that are as wide (IEEE
 // 802.11-2020, tables E-1 to E-4).
-func (s *span) fit(c *cell, b *nl80211.Band, channel int) bool {
+func (s *block) fit(c *cell, b *nl80211.Band, channel int) bool {
 	s.second, s.center = 0, channel
 	switch {
 	case s.mhz == 20:
@@ -252,7 +252,7 @@ func words(capa uint32, all []capability) (text string) {
 }
 
 // render writes width and generations, with what the radio can in them.
-func (s *span) render(l *lines, c *cell, b *nl80211.Band) {
+func (s *block) render(l *lines, c *cell, b *nl80211.Band) {
 	short := c.conf.Guard != "800nsec"
 	chwidth := map[int]int{80: 1, 160: 2}[s.mhz] // 0 for 20 and 40
 	six := c.conf.Band == "6GHz"
@@ -286,7 +286,7 @@ func (s *span) render(l *lines, c *cell, b *nl80211.Band) {
 	}
 }
 
-func (s *span) ht(capa uint32, short bool) string {
+func (s *block) ht(capa uint32, short bool) string {
 	text := words(capa, htWords)
 	switch s.second {
 	case 1:
@@ -303,7 +303,7 @@ func (s *span) ht(capa uint32, short bool) string {
 	return text
 }
 
-func (s *span) vht(capa uint32, short bool) string {
+func (s *block) vht(capa uint32, short bool) string {
 	text := words(capa, vhtWords)
 	if short {
 		text += words(capa, []capability{{1 << 5, "[SHORT-GI-80]"}, {1 << 6, "[SHORT-GI-160]"}})

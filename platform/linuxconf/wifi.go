@@ -27,8 +27,8 @@ import (
 // wireless is the package.
 const wireless = "wireless"
 
-// header begins every file of ours. hostapd takes it for a comment.
-const header = "# Written by gatehouse, and replaced by its next change of Device.WiFi.\n"
+// hostapdHeading begins every file of ours. hostapd takes it for a comment.
+const hostapdHeading = header + " Changes are lost: it is made anew at every change of Device.WiFi.\n"
 
 // wifi implements area, listener and platform.WiFiState.
 type wifi struct {
@@ -206,7 +206,7 @@ func (w *wifi) plan(ctx context.Context) ([]cell, error) {
 			if s.Value.Radio != r.key || j < 0 {
 				continue
 			}
-			n := network{key: s.Key, ssid: s.Value, ap: points[j].Value, bridge: lan}
+			n := wlan{key: s.Key, ssid: s.Value, ap: points[j].Value, bridge: lan}
 			if on := n.ap.Network; on != "" {
 				n.bridge = ""
 				if slices.Contains(bridges, on) {
@@ -233,7 +233,7 @@ func collect[T any](ctx context.Context, t platform.Table[T]) (all []platform.En
 
 // add takes a network up, if it is on and complete. The first one is on the
 // radio's own interface, the others get interfaces that are called after them.
-func (c *cell) add(w *wifi, n network) {
+func (c *cell) add(w *wifi, n wlan) {
 	if !c.conf.Enabled || !n.ssid.Enabled || !n.ap.Enabled {
 		return
 	}
@@ -318,7 +318,7 @@ func (w *wifi) serve(ctx context.Context, c *cell) error {
 	files := map[string][]byte{w.fileOf(c.link): text}
 	for _, n := range c.nets {
 		if n.accept != "" {
-			files[n.accept] = []byte(header + strings.Join(append(slices.Clone(n.ap.AllowedMAC), ""), "\n"))
+			files[n.accept] = []byte(hostapdHeading + strings.Join(append(slices.Clone(n.ap.AllowedMAC), ""), "\n"))
 		}
 	}
 	same := true

@@ -69,11 +69,11 @@ func (w *wifi) lookAgain() {
 func (w *wifi) look(ctx context.Context) ([]radio, error) {
 	wiphys, err := w.air.Wiphys(ctx)
 	if err != nil {
-		return nil, deaf(ctx, err)
+		return nil, radiosUnavailable(ctx, err)
 	}
 	links, err := w.air.Interfaces(ctx)
 	if err != nil {
-		return nil, deaf(ctx, err)
+		return nil, radiosUnavailable(ctx, err)
 	}
 	var all []radio
 	for _, x := range wiphys {
@@ -96,8 +96,8 @@ func (w *wifi) look(ctx context.Context) ([]radio, error) {
 	return all, nil
 }
 
-// deaf says that the kernel did not tell.
-func deaf(ctx context.Context, err error) error {
+// radiosUnavailable says that the kernel did not tell.
+func radiosUnavailable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -178,7 +178,7 @@ func (w *wifi) stations(ctx context.Context, ssid string) ([]platform.Station, e
 		return nil, err
 	}
 	for _, c := range cells {
-		i := slices.IndexFunc(c.nets, func(n network) bool { return n.key == ssid })
+		i := slices.IndexFunc(c.nets, func(n wlan) bool { return n.key == ssid })
 		if i < 0 {
 			continue
 		}
@@ -193,7 +193,7 @@ func (w *wifi) stations(ctx context.Context, ssid string) ([]platform.Station, e
 			return w.known(ctx, link)
 		}
 		if err != nil {
-			return nil, deaf(ctx, err)
+			return nil, radiosUnavailable(ctx, err)
 		}
 		noise, _, err := w.air.Noise(ctx, l.Index)
 		if err != nil {
