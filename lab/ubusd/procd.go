@@ -107,7 +107,11 @@ func (r *Router) list(args Table) (Table, int) {
 			if s.running {
 				i = append(i, Pair{"pid", s.pid})
 			}
-			i = append(i, Pair{"command", List{"/usr/sbin/" + s.name}})
+			command := List{"/usr/sbin/" + s.name}
+			if s.name == "dnsmasq" {
+				command = append(command, "-C", dnsmasqFile, "-k", "-x", "/var/run/dnsmasq/dnsmasq.cfg01411c.pid")
+			}
+			i = append(i, Pair{"command", command})
 			if !s.running {
 				i = append(i, Pair{"exit_code", s.exit})
 			}
@@ -165,7 +169,13 @@ func (r *Router) change(pkg string) {
 // restart is what procd does to a service whose files have changed.
 func (r *Router) restart(b *life, pkg string) {
 	fails := r.fails(pkg)
+	if pkg == "firewall" && !fails && r.Load != nil {
+		r.Load(r.firewall())
+	}
 	r.mu.Lock()
+	if pkg == "dhcp" {
+		r.writeDnsmasq()
+	}
 	var told []service
 	for _, s := range r.services {
 		if slices.Contains(s.packages, pkg) && s.instance != "" {

@@ -32,6 +32,8 @@ type Router struct {
 	Who    func(net.Conn) User
 	// Delay is how long procd waits before it reloads.
 	Delay time.Duration
+	// Load puts the rules of the firewall into a kernel; nil: there is none.
+	Load func([]Rule)
 
 	knobs
 	mu       sync.Mutex
@@ -113,6 +115,10 @@ func (r *Router) Serve(ctx context.Context, l net.Listener) error {
 		r.services = vanilla()
 		r.readNetwork(nil)
 		r.readWireless(nil)
+		r.writeDnsmasq()
+		if r.Load != nil {
+			r.Load(r.firewall())
+		}
 	}
 	names := r.up()
 	r.mu.Unlock()

@@ -42,3 +42,12 @@ func suite(t *testing.T, router func() *Router, inside, outside string) {
 		}
 	})
 }
+
+// TestStates: what the router tells beside its tables is of rows that they have.
+func TestStates(t *testing.T) {
+	for _, router := range []func() *Router{New, NewLogical} {
+		r := router()
+		r.EditSSID("default_radio1", func(s *platform.SSID) { s.Enabled = true })
+		platformtest.States(t, r.Platform())
+	}
+}

@@ -11,6 +11,7 @@ import (
 func FuzzNetlink(f *testing.F) {
 	f.Add(question(unix.RTM_NEWLINK, unix.NLM_F_MULTI, linkMessage(unix.ARPHRD_ETHER, 5, running, "eth0", info("vlan"))))
 	f.Add(question(unix.RTM_NEWROUTE, 0, routeMessage(unix.AF_INET, 0, 4, unix.RTN_UNICAST)))
+	f.Add(question(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWRULE, 0, attribute(make([]byte, 4), unix.NFTA_RULE_USERDATA, []byte{commentType, 2, 'x', 0})))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		n := 0
 		for h, m := range messages(data) {
@@ -29,6 +30,7 @@ func FuzzNetlink(f *testing.F) {
 				}
 			}
 			decodeNeighbor(unix.RTM_NEWNEIGH, m)
+			decodeRule(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWRULE, m)
 		}
 	})
 }

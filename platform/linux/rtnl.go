@@ -76,11 +76,11 @@ func (b *backend) inside(f func() error) error {
 	return f()
 }
 
-// dial opens a netlink socket that hears the groups of a bit mask.
-func (b *backend) dial(groups uint32) (*conn, error) {
+// dial opens a netlink socket of a protocol that hears the groups of a bit mask.
+func (b *backend) dial(protocol int, groups uint32) (*conn, error) {
 	var fd int
 	err := b.inside(func() (err error) {
-		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
 		return err
 	})
 	if err != nil {
@@ -241,7 +241,11 @@ func (b *backend) ask(ctx context.Context, request []byte, f func(uint16, []byte
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c, err := b.dial(0)
+	protocol := unix.NETLINK_ROUTE
+	if native.Uint16(request[4:])>>8 != 0 { // a subsystem of nfnetlink asks there
+		protocol = unix.NETLINK_NETFILTER
+	}
+	c, err := b.dial(protocol, 0)
 	if err != nil {
 		return err
 	}

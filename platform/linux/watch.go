@@ -82,7 +82,7 @@ type ear struct {
 
 // listen hears one socket until it fails or ctx ends.
 func (b *backend) listen(ctx context.Context, report func(platform.Event)) error {
-	c, err := b.dial(groups)
+	c, err := b.dial(unix.NETLINK_ROUTE, groups)
 	if err != nil {
 		return err
 	}

@@ -10,17 +10,15 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
 
 	"gatehouse/internal/ubus"
+	"gatehouse/lab/rooms"
 	"gatehouse/lab/ubusd"
 	"gatehouse/platform"
 	"gatehouse/platform/openwrt"
@@ -62,6 +60,11 @@ func newBench(t *testing.T) *bench {
 	b.router = &ubusd.Router{
 		Root: root, Model: "Cudy WR1300 v1", BoardName: "cudy,wr1300-v1", Version: "24.10.4", Revision: "r28959-29397011cc",
 		Hostname: "OpenWrt", WAN: offer,
+	}
+	if b.ns != nil {
+		b.router.Load = b.load
+		b.must(os.MkdirAll(filepath.Join(root, "sbin"), 0o755))
+		b.write("sbin/fw4", "") // that it is there says which firewall it is
 	}
 	b.begin()
 	b.options = openwrt.Options{Root: root, NetNS: b.ns, Settle: 100 * time.Millisecond, Run: b.run, Log: slog.New(slog.NewTextHandler(testLog{t}, nil))}
@@ -119,29 +122,8 @@ func (b *bench) command(args ...string) (string, int) {
 // namespace makes the links of the router.
 func (b *bench) namespace() {
 	b.Helper()
-	runtime.LockOSThread()
-	home, err := netns.Get()
-	b.must(err)
-	defer home.Close()
-	ns, err := netns.New()
-	if err != nil {
-		runtime.UnlockOSThread()
-		b.Logf("no namespace: %v", err)
-		return
-	}
-	// An address that waits for duplicate address detection waits two seconds.
-	// The sysctls of the namespace are reached from a thread within it.
-	quiet := os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0)
-	b.must(netns.Set(home)) // when it fails the thread stays locked
-	runtime.UnlockOSThread()
-	if quiet != nil {
-		b.Logf("duplicate address detection stays on: %v", quiet)
-	}
-	b.ns = os.NewFile(uintptr(ns), "netns")
-	b.Cleanup(func() { b.ns.Close() })
-	b.h, err = netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
-	b.must(err)
-	b.Cleanup(b.h.Close)
+	room := rooms.New(b.T)
+	b.ns, b.h = room.File, room.Handle()
 	b.must(b.h.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br-lan"}}))
 	for _, name := range []string{"lan1", "lan2", "wan", "phy0-ap0", "phy1-ap0"} {
 		b.must(b.h.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "far-" + name}))
@@ -152,7 +134,6 @@ func (b *bench) namespace() {
 		b.must(b.h.LinkSetUp(b.link(name)))
 	}
 	b.must(b.h.LinkSetUp(b.link("br-lan")))
-	b.must(b.h.LinkSetUp(b.link("lo")))
 	for link, p := range map[string]string{"br-lan": "192.168.1.1/24", "wan": "192.0.2.2/24"} {
 		a, err := netlink.ParseAddr(p)
 		b.must(err)

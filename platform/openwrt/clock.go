@@ -38,7 +38,8 @@ func (c clock) Time(ctx context.Context) (platform.TimeStatus, error) {
 			}
 		}
 	}
-	running, err := c.runs(ctx, "sysntpd")
+	ntpd, err := c.running(ctx, "sysntpd")
+	running := len(ntpd) > 0
 	if err != nil {
 		// The clock itself is too much needed to depend on procd.
 		c.log.Debug("whether the time client runs is not known", "err", err)
@@ -48,16 +49,13 @@ func (c clock) Time(ctx context.Context) (platform.TimeStatus, error) {
 	return t, ctx.Err()
 }
 
-// runs says whether an instance of a service does.
-func (b *backend) runs(ctx context.Context, service string) (bool, error) {
+// running are the instances of a service that run.
+func (b *backend) running(ctx context.Context, service string) (all []ubus.Table, err error) {
 	t, err := b.bus.ask(ctx, "service", "list", "")
-	if err != nil {
-		return false, err
-	}
 	for _, i := range table(table(t, service), "instances") {
 		if instance, ok := i.Value.(ubus.Table); ok && flag(instance, "running") {
-			return true, nil
+			all = append(all, instance)
 		}
 	}
-	return false, nil
+	return all, err
 }

@@ -84,9 +84,14 @@ func imageVersion(path string) string {
 	if err != nil {
 		return ""
 	}
+	return trailerVersion(f, end)
+}
+
+// trailerVersion is imageVersion of what ends at end.
+func trailerVersion(r io.ReaderAt, end int64) string {
 	for range maxChunks {
 		var t [trailerSize]byte
-		if _, err := f.ReadAt(t[:], end-trailerSize); err != nil || binary.BigEndian.Uint32(t[:]) != trailerMagic {
+		if _, err := r.ReadAt(t[:], end-trailerSize); err != nil || binary.BigEndian.Uint32(t[:]) != trailerMagic {
 			return ""
 		}
 		size := int64(binary.BigEndian.Uint32(t[12:]))
@@ -95,7 +100,7 @@ func imageVersion(path string) string {
 		}
 		if t[8] == isInfo && size > trailerSize+headerSize && size <= maxInfo {
 			info := make([]byte, size-trailerSize-headerSize)
-			if _, err := f.ReadAt(info, end-size+headerSize); err != nil {
+			if _, err := r.ReadAt(info, end-size+headerSize); err != nil {
 				return ""
 			}
 			return versionOf(info)

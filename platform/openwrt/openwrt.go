@@ -39,6 +39,8 @@ type Options struct {
 // paths are the files of OpenWrt that the backend reads: the only place that
 // knows them.
 type paths struct {
+	root                       string
+	fw4                        string
 	release, deviceInfo, board string
 	sysModel, sysBoard         string
 	leases, mounts, socket     string
@@ -53,6 +55,7 @@ func layout(root string) paths {
 	}
 	at := func(p string) string { return filepath.Join(root, p) }
 	return paths{
+		root: root, fw4: at("/sbin/fw4"),
 		release: at("/etc/openwrt_release"), deviceInfo: at("/etc/device_info"), board: at("/etc/board.json"),
 		sysModel: at("/tmp/sysinfo/model"), sysBoard: at("/tmp/sysinfo/board_name"),
 		leases: at("/tmp/dhcp.leases"), mounts: at("/proc/mounts"), socket: at(ubus.Socket),
@@ -76,6 +79,8 @@ type backend struct {
 	run    func(ctx context.Context, argv ...string) error
 	settle time.Duration
 	kernel platform.Platform // as package linux has it
+	system linux.Options     // where that is
+	fw4    bool              // it is what loads the firewall's rules
 
 	config  config
 	written sync.Mutex
@@ -96,11 +101,12 @@ func New(o Options) (platform.Platform, error) {
 	if o.Settle == 0 {
 		o.Settle = settle
 	}
-	p, err := linux.New(linux.Options{Root: o.Root, NetNS: o.NetNS, Run: o.Run, Log: o.Log})
+	system := linux.Options{Root: o.Root, NetNS: o.NetNS, Run: o.Run, Log: o.Log}
+	p, err := linux.New(system)
 	if err != nil {
 		return platform.Platform{}, err
 	}
-	b := &backend{paths: layout(o.Root), log: o.Log, run: o.Run, settle: o.Settle, kernel: p, wrote: map[string]os.FileInfo{}}
+	b := &backend{paths: layout(o.Root), log: o.Log, run: o.Run, settle: o.Settle, kernel: p, system: system, wrote: map[string]os.FileInfo{}}
 	b.bus = newBus(b.paths.socket, o.Dial, o.Log)
 	p.Name = "openwrt"
 	b.configure(&p)
@@ -112,7 +118,10 @@ func New(o Options) (platform.Platform, error) {
 	p.Power = b
 	p.Interfaces.State, p.Interfaces.Restart, p.Interfaces.Renew = b, b, b
 	p.WiFi.State = wifi{b}
-	p.DHCP.Leases = b
+	p.DHCP.Leases, p.DHCP.Applied = b, pools{b}
+	if _, err := os.Stat(b.paths.fw4); err == nil { // iptables tell nobody what a rule was made of
+		b.fw4, p.NAT.Applied = true, nat{b}
+	}
 	p.Events = b
 	return p, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/internal/ubus"
 	"gatehouse/platform"
+	"gatehouse/platform/linux"
 )
 
 const (
@@ -116,6 +117,7 @@ type scene struct {
 	interfaces []ubus.Table
 	wireless   ubus.Table
 	services   ubus.Table
+	rules      uint32 // generation of the packet filter's rules; 0 not known
 }
 
 func (b *backend) look(ctx context.Context) (s *scene, err error) {
@@ -126,7 +128,13 @@ func (b *backend) look(ctx context.Context) (s *scene, err error) {
 	if s.wireless, err = b.bus.ask(ctx, "network.wireless", "status", ""); err != nil && !isAbsent(err) {
 		return nil, err
 	}
-	s.services, err = b.bus.call(ctx, "service", "list", ubus.Table{{Name: "verbose", Value: true}})
+	if s.services, err = b.bus.call(ctx, "service", "list", ubus.Table{{Name: "verbose", Value: true}}); err != nil || !b.fw4 {
+		return s, err
+	}
+	if s.rules, err = linux.RuleGeneration(ctx, b.system); err != nil && ctx.Err() == nil {
+		b.log.Debug("whether the firewall takes its rules up is not known", "err", err)
+		err = nil
+	}
 	return s, err
 }
 
@@ -172,6 +180,8 @@ func (s *scene) compare(before *scene, packages []string) (failed []error, waiti
 			ill, busy = s.illInterfaces(before)
 		case "wireless":
 			ill, busy = s.illRadios(before)
+		case "firewall":
+			ill, busy = s.illFirewall(before)
 		default:
 			ill, busy = s.illServices(before, p)
 		}
@@ -224,6 +234,15 @@ func (s *scene) illRadios(before *scene) (ill []string, busy bool) {
 		}
 	}
 	return ill, busy
+}
+
+// illFirewall: fw4 has no instance that could end. It replaces all of its rules,
+// or, where one of them is refused, none.
+func (s *scene) illFirewall(before *scene) (ill []string, busy bool) {
+	if s.rules == 0 || s.rules != before.rules || !before.anybody([]string{"firewall"}) {
+		return nil, false
+	}
+	return []string{"fw4: the rules were not loaded"}, true
 }
 
 // illServices: those whose instances ran. procd starts an instance again some

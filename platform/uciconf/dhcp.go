@@ -40,6 +40,13 @@ func (c *Conf) DHCPServer() platform.Table[platform.DHCPServer] {
 	}.table(c)
 }
 
+// ServesByOdhcpd says whether it is odhcpd that serves IPv4, and not dnsmasq.
+func (c *Conf) ServesByOdhcpd() bool {
+	return slices.ContainsFunc(c.view().beside("dhcp").Sections, func(s *uci.Section) bool {
+		return s.Type == "odhcpd" && isSet(s, "maindhcp", false)
+	})
+}
+
 // isMain says whether a dnsmasq section is the one of the device: others are
 // further instances, and bound to interfaces.
 func isMain(s *uci.Section) bool { return len(list(s, "interface")) == 0 }
