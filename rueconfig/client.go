@@ -218,7 +218,7 @@ func (v *conversation) one(ctx context.Context, u *url.URL, have fetched) (fetch
 		return fetched{}, err
 	}
 	if a.status == 304 {
-		have.unchanged = true
+		have.unchanged, have.from = true, place(u)
 		return have, nil
 	}
 	return fetched{subscriber: a.body, etags: [2]string{1: a.etag}, from: place(u)}, nil

@@ -137,7 +137,7 @@ func (c *Channel) Do(ctx context.Context, call func(ctx context.Context, t Targe
 		attempts = defaultAttempts
 	}
 	for range attempts {
-		t, ok := c.pick()
+		t, ok := c.pick(failed.Tries)
 		if !ok {
 			break
 		}
@@ -207,8 +207,9 @@ func (c *Channel) warn(msg string) {
 	}
 }
 
-// pick returns the server for the next attempt.
-func (c *Channel) pick() (Target, bool) {
+// pick returns the server for the next attempt. Where all are blocked it is one
+// that this request has not met yet, so that a server which is back is found.
+func (c *Channel) pick(met []Attempt) (Target, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := c.found.Targets
@@ -219,7 +220,10 @@ func (c *Channel) pick() (Target, bool) {
 	for i := range all {
 		addrs[i] = all[(c.start()+i)%len(all)].Addr
 	}
-	best := c.pool.Order(addrs)[0]
+	order := c.pool.Order(addrs)
+	best := order[max(0, slices.IndexFunc(order, func(a netip.AddrPort) bool {
+		return !slices.ContainsFunc(met, func(m Attempt) bool { return m.Target.Addr == a })
+	}))]
 	return all[slices.IndexFunc(all, func(t Target) bool { return t.Addr == best })], true
 }
 

@@ -195,6 +195,23 @@ func TestAllBlocked(t *testing.T) {
 	})
 }
 
+// When all are blocked a request meets each of them before it meets one twice:
+// the one that is back is found at once.
+func TestAllBlockedMeetsEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 50 {
+			c, s := channel(PolicyPool, 3)
+			c.Rand = nil
+			s.answers["a"], s.answers["b"], s.answers["c"] = errRefused, errRefused, errRefused
+			_ = c.Do(t.Context(), s.call)
+			s.answers["b"] = nil
+			if err := c.Do(t.Context(), s.call); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 // An answer is an answer: 401 and 404 do not send us to another server.
 func TestFinal(t *testing.T) {
 	c, s := channel(PolicyPool, 3)

@@ -4,6 +4,7 @@
 package dns
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
@@ -27,6 +29,7 @@ type Server struct {
 	mu      sync.Mutex
 	records []dnsmessage.Resource
 	fail    map[string]Failure
+	slow    map[string]time.Duration
 	asked   []string
 	conns   sync.WaitGroup
 }
@@ -45,7 +48,7 @@ const (
 // New makes a server of records, each a line "name TTL type data": A, AAAA,
 // CNAME and SRV ("priority weight port target"). Names need no trailing dot.
 func New(records ...string) (*Server, error) {
-	s := &Server{fail: map[string]Failure{}}
+	s := &Server{fail: map[string]Failure{}, slow: map[string]time.Duration{}}
 	return s, s.Set(records...)
 }
 
@@ -70,6 +73,13 @@ func (s *Server) Fail(name string, f Failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fail[dotted(name)] = f
+}
+
+// Slow lets answers for a name take their time.
+func (s *Server) Slow(name string, d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slow[dotted(name)] = d
 }
 
 // Asked returns the questions so far, "SRV _x._tcp.example.", and forgets them.
@@ -142,11 +152,20 @@ func typeOf(r dnsmessage.Resource) dnsmessage.Type {
 	return dnsmessage.TypeSRV
 }
 
-// answer returns the answer to a packed question; nil: silence.
+// answer returns the answer to a packed question, when its time has come; nil:
+// silence.
 func (s *Server) answer(question []byte) []byte {
+	out, after := s.reply(question)
+	if after > 0 {
+		time.Sleep(after)
+	}
+	return out
+}
+
+func (s *Server) reply(question []byte) (out []byte, after time.Duration) {
 	var q dnsmessage.Message
 	if q.Unpack(question) != nil || len(q.Questions) != 1 {
-		return nil
+		return nil, 0
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,7 +178,7 @@ func (s *Server) answer(question []byte) []byte {
 	}
 	switch s.fail[name] {
 	case Silent:
-		return nil
+		return nil, 0
 	case ServFail:
 		m.RCode = dnsmessage.RCodeServerFailure
 	case Refused:
@@ -175,12 +194,12 @@ func (s *Server) answer(question []byte) []byte {
 	}
 	out, err := m.Pack()
 	if err != nil {
-		return nil
+		return nil, 0
 	}
 	if s.Observe != nil {
 		s.Observe(s.asked[len(s.asked)-1], spelled(m.Answers))
 	}
-	return out
+	return out, s.slow[name]
 }
 
 // spelled are records as a person reads them.
@@ -280,9 +299,12 @@ func (s *Server) Serve(udp net.PacketConn, tcp net.Listener) {
 		if err != nil {
 			break
 		}
-		if out := s.answer(buf[:n]); out != nil {
-			_, _ = udp.WriteTo(out, from)
-		}
+		question := bytes.Clone(buf[:n])
+		both.Go(func() {
+			if out := s.answer(question); out != nil {
+				_, _ = udp.WriteTo(out, from)
+			}
+		})
 	}
 	both.Wait()
 }

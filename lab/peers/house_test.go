@@ -62,8 +62,9 @@ func fill(t *testing.T, path, text string, data any) string {
 	return path
 }
 
-// run starts a peer in the foreground and waits until it listens.
-func run(t *testing.T, ready string, name string, args ...string) {
+// run starts a peer in the foreground and waits until it listens. It ends with
+// the test, or when it is killed.
+func run(t *testing.T, ready string, name string, args ...string) (kill func()) {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	var out bytes.Buffer
@@ -75,16 +76,17 @@ func run(t *testing.T, ready string, name string, args ...string) {
 	}
 	gone := make(chan error, 1)
 	go func() { gone <- cmd.Wait() }()
-	t.Cleanup(func() {
+	kill = sync.OnceFunc(func() {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		<-gone
 	})
+	t.Cleanup(kill)
 	deadline := time.Now().Add(10 * time.Second)
 	for {
 		c, err := net.DialTimeout("tcp", ready, time.Second)
 		if err == nil {
 			c.Close()
-			return
+			return kill
 		}
 		select {
 		case err := <-gone:

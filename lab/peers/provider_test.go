@@ -116,25 +116,37 @@ func providerFiles(t *testing.T, f pki.Fault) *providerSite {
 	fill(t, filepath.Join(s.dir, "cert.pem"), string(cert), nil)
 	fill(t, filepath.Join(s.dir, "key.pem"), string(key), nil)
 	fill(t, filepath.Join(s.dir, "www", "v1"), document, nil)
+	s.names(t, providerDNS, map[string]string{"Server": s.port})
+	return s
+}
 
+// names has dnsmasq say what a template says of these values.
+func (s *providerSite) names(t *testing.T, conf string, values map[string]string) {
+	t.Helper()
 	need(t, "dnsmasq")
 	port := freePort(t, "tcp")
-	conf := fill(t, filepath.Join(s.dir, "dnsmasq.conf"), providerDNS, map[string]string{"Port": port, "Server": s.port})
-	run(t, "127.0.0.1:"+port, "dnsmasq", "-C", conf)
+	values["Port"] = port
+	run(t, "127.0.0.1:"+port, "dnsmasq", "-C", fill(t, filepath.Join(s.dir, "dnsmasq.conf"), conf, values))
 	s.resolver = &endpoint.Resolver{Dial: redirect(port)}
-	return s
 }
 
 // client is what fetches from the site.
 func (s *providerSite) client(t *testing.T, domain, user, password string) *rueconfig.Client {
 	t.Helper()
-	c, err := rueconfig.New(rueconfig.Config{
-		Domain: domain, Username: user, Password: rueconfig.Secret(password), UserAgent: "gatehouse/test",
-		Resolver: s.resolver, Dial: new(net.Dialer).DialContext, Port: portOf(t, s.port),
-		Trust: func() (rueconfig.Trust, error) {
-			return rueconfig.Trust{TLS: &tls.Config{RootCAs: s.ca.Pool()}, Now: time.Now()}, nil
-		},
-	})
+	return s.clientOf(t, rueconfig.Config{Domain: domain, Username: user, Password: rueconfig.Secret(password)})
+}
+
+// clientOf is one with more to say.
+func (s *providerSite) clientOf(t *testing.T, cfg rueconfig.Config) *rueconfig.Client {
+	t.Helper()
+	cfg.UserAgent, cfg.Resolver, cfg.Port = "gatehouse/test", s.resolver, portOf(t, s.port)
+	if cfg.Dial == nil {
+		cfg.Dial = new(net.Dialer).DialContext
+	}
+	cfg.Trust = func() (rueconfig.Trust, error) {
+		return rueconfig.Trust{TLS: &tls.Config{RootCAs: s.ca.Pool()}, Now: time.Now()}, nil
+	}
+	c, err := rueconfig.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
