@@ -50,7 +50,7 @@ type dhcp struct {
 // openDHCP opens the area: where dnsmasq is a service of systemd, and has the
 // folder that distributions let it read.
 func openDHCP(m *machine) (area, error) {
-	if m.names == nil {
+	if m.running == nil {
 		return nil, errors.New("there is no D-Bus to have dnsmasq started by")
 	}
 	ctx, stop := context.WithTimeout(context.Background(), patience)

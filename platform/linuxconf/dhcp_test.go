@@ -36,7 +36,7 @@ func newOffice(t *testing.T) *office {
 // start is a new process on the same machine.
 func (o *office) start() {
 	o.p = platform.Platform{Power: &o.power, Events: watcher(func() {})}
-	o.machine = machine{p: &o.p, names: []string{}, units: o.units,
+	o.machine = machine{p: &o.p, running: []string{}, units: o.units,
 		Options: Options{Root: o.root, Dir: filepath.Join(o.root, "state"), Log: discard}}
 	attach(&o.machine)
 }
@@ -99,7 +99,7 @@ const again = "restart " + dnsmasqUnit
 // no DHCP server to configure.
 func TestDHCPAbsent(t *testing.T) {
 	for name, break1 := range map[string]func(*office, *machine){
-		"no bus":    func(_ *office, m *machine) { m.names = nil },
+		"no bus":    func(_ *office, m *machine) { m.running = nil },
 		"no unit":   func(o *office, _ *machine) { o.units.known = nil },
 		"no folder": func(o *office, _ *machine) { o.must(os.RemoveAll(filepath.Join(o.root, "etc"))) },
 	} {

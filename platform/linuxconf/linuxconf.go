@@ -55,10 +55,20 @@ type machine struct {
 	kernel kernel        // nil: this process may not change it
 	bus    system
 	units  units
-	names  []string        // of the daemons on the bus; nil: there is no bus
+	past   *past
 	air    *nl80211.Client // nil: the kernel has no 802.11
 	wifi   *wifi           // nil: there is no radio that could be configured
+	// Names of daemons: those that run, and those that the bus can start.
+	running, startable []string
 }
+
+// reachable says whether a daemon answers when it is called.
+func (m *machine) reachable(d daemon) bool {
+	return slices.Contains(m.running, d.destination) || slices.Contains(m.startable, d.destination)
+}
+
+// runs says whether a daemon runs.
+func (m *machine) runs(d daemon) bool { return slices.Contains(m.running, d.destination) }
 
 // at is a path of the system.
 func (m *machine) at(path string) string { return filepath.Join(cmp.Or(m.Root, "/"), path) }
@@ -79,6 +89,12 @@ type follower interface {
 	follow(ctx context.Context) error
 }
 
+// A teller is an area that writes files of the system: it says which, for a dry
+// run, when a value of one of its packages is written.
+type teller interface {
+	also(w platform.Write) (more platform.Write, ok bool)
+}
+
 // areas are all that there are, in the order in which they take up their
 // packages. open gives the platform the roles that the machine can serve; the
 // error says why it can serve none.
@@ -87,6 +103,9 @@ func areas() []opening {
 		{"address translation", []string{firewall}, openNAT},
 		{"the DHCP server", []string{lan}, openDHCP},
 		{"WiFi", []string{wireless}, openWiFi},
+		{"the device's name", []string{systemPackage}, openHost},
+		{"the time", []string{systemPackage}, openClock},
+		{"name servers", []string{networkPackage}, openResolver},
 	}
 }
 
@@ -117,7 +136,7 @@ func Attach(p *platform.Platform, o Options) {
 	ctx, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
 	var err error
-	if m.names, err = m.bus.names(ctx); err != nil && o.Log != nil {
+	if m.running, m.startable, err = m.bus.names(ctx); err != nil && o.Log != nil {
 		o.Log.Info("the system's daemons cannot be configured", "err", err)
 	}
 	if air, err := nl80211.Open(o.NetNS); err == nil {
@@ -134,7 +153,7 @@ func attach(m *machine) {
 	}
 	c := &config{dir: m.Dir, log: m.Log}
 	c.Conf = uciconf.New(uciconf.Options{Dir: uci.Dir{Config: m.Dir, Create: true}, Reload: c.reload, Found: m.found, MaxPower: m.maxPower})
-	m.conf = c.Conf
+	m.conf, m.past = c.Conf, &past{path: filepath.Join(m.Dir, pastName)}
 	for _, o := range areas() {
 		a, err := o.open(m)
 		if err != nil {
@@ -161,6 +180,7 @@ type config struct {
 	dir   string
 	areas []opened
 	log   *slog.Logger
+	mu    sync.Mutex // held while areas apply
 }
 
 type opened struct {
@@ -173,7 +193,7 @@ func (c *config) makeDir() error { return os.MkdirAll(c.dir, 0o700) }
 // Begin implements platform.Config.
 func (c *config) Begin(ctx context.Context) (platform.ConfigBatch, error) {
 	b, err := c.Conf.Begin(ctx)
-	return batch{b, c}, err
+	return &batch{ConfigBatch: b, c: c}, err
 }
 
 // Undo implements platform.Config.
@@ -187,6 +207,8 @@ func (c *config) Undo(ctx context.Context, data []byte) ([]string, error) {
 // reload has the areas take up their packages, each once. One that fails keeps
 // none of the others from it.
 func (c *config) reload(ctx context.Context, packages []string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var failed []error
 	for _, a := range c.areas {
 		i := slices.IndexFunc(a.packages, func(p string) bool { return slices.Contains(packages, p) })
@@ -226,28 +248,70 @@ func (c *config) follow(ctx context.Context) {
 // own count as well.
 type batch struct {
 	platform.ConfigBatch
-	c *config
+	c      *config
+	checks []check
+}
+
+// A check refuses an item that this machine could not take up.
+type check struct {
+	item int
+	do   func(ctx context.Context) error
 }
 
 // Unwrap gives uciconf its own.
-func (b batch) Unwrap() platform.ConfigBatch { return b.ConfigBatch }
+func (b *batch) Unwrap() platform.ConfigBatch { return b.ConfigBatch }
 
 // Prepare implements platform.ConfigBatch.
-func (b batch) Prepare(ctx context.Context) error {
+func (b *batch) Prepare(ctx context.Context) error {
+	for _, c := range b.checks {
+		if err := c.do(ctx); err != nil {
+			return &platform.ItemError{Item: c.item, Err: err}
+		}
+	}
 	if err := b.c.makeDir(); err != nil {
 		return err
 	}
 	return b.ConfigBatch.Prepare(ctx)
 }
 
+// A strict table refuses rows that the machine could not take up: what cannot be
+// kept is not to be promised.
+type strict[T any] struct {
+	platform.Table[T]
+	check func(ctx context.Context, key string, row T) error
+}
+
+// Put implements platform.Table.
+func (t strict[T]) Put(b platform.ConfigBatch, key string, row T) (item int) {
+	item = t.Table.Put(b, key, row)
+	mine := b.(*batch)
+	mine.checks = append(mine.checks, check{item, func(ctx context.Context) error { return t.check(ctx, key, row) }})
+	return item
+}
+
 // Commit implements platform.ConfigBatch.
-func (b batch) Commit(ctx context.Context) (deferred bool, err error) {
+func (b *batch) Commit(ctx context.Context) (deferred bool, err error) {
 	_, err = b.ConfigBatch.Commit(ctx)
 	return len(b.Reloads()) > 0, err
 }
 
 // Writes implements platform.ConfigBatch.
-func (b batch) Writes() []platform.Write {
+func (b *batch) Writes() []platform.Write {
+	all := b.writes()
+	for _, w := range all {
+		for _, a := range b.c.areas {
+			if t, ok := a.area.(teller); ok && slices.Contains(a.packages, w.Service) {
+				if more, ok := t.also(w); ok {
+					all = append(all, more)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// writes are those of our packages.
+func (b *batch) writes() []platform.Write {
 	all := b.ConfigBatch.Writes()
 	for i := range all {
 		w := &all[i]
@@ -260,8 +324,8 @@ func (b batch) Writes() []platform.Write {
 }
 
 // Reloads implements platform.ConfigBatch.
-func (b batch) Reloads() (services []string) {
-	for _, w := range b.Writes() {
+func (b *batch) Reloads() (services []string) {
+	for _, w := range b.writes() {
 		if w.Service != "" && !slices.Contains(services, w.Service) {
 			services = append(services, w.Service)
 		}
@@ -357,13 +421,28 @@ func (p power) FactoryReset(ctx context.Context) error {
 	return p.Power.FactoryReset(ctx)
 }
 
+// pastName is the file of past, in the folder of our packages.
+const pastName = ".before"
+
 // forget removes every file of the folder, which is ours, and what it has led to.
+// How things were before goes last.
 func (c *config) forget(ctx context.Context) error {
-	failed := []error{os.RemoveAll(c.dir)}
+	files, err := os.ReadDir(c.dir)
+	failed := []error{err}
+	if errors.Is(err, fs.ErrNotExist) {
+		failed = nil
+	}
+	for _, f := range files {
+		if f.Name() != pastName {
+			failed = append(failed, os.RemoveAll(filepath.Join(c.dir, f.Name())))
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, a := range c.areas {
 		if err := a.area.forget(ctx); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", a.name, err))
 		}
 	}
-	return errors.Join(failed...)
+	return errors.Join(append(failed, os.RemoveAll(c.dir))...)
 }

@@ -59,18 +59,16 @@ func (s system) ask(ctx context.Context, f func(*line) error) error {
 }
 
 // names are those of the daemons that run, and of those that the bus can start.
-func (s system) names(ctx context.Context) (names []string, err error) {
+func (s system) names(ctx context.Context) (running, startable []string, err error) {
 	err = s.ask(ctx, func(l *line) error {
-		var more []string
 		bus := daemon{"D-Bus", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus"}
-		err := l.call(ctx, bus, "ListNames", nil, &names)
+		err := l.call(ctx, bus, "ListNames", nil, &running)
 		if err == nil {
-			err = l.call(ctx, bus, "ListActivatableNames", nil, &more)
+			err = l.call(ctx, bus, "ListActivatableNames", nil, &startable)
 		}
-		names = append(names, more...)
 		return err
 	})
-	return names, err
+	return running, startable, err
 }
 
 // A daemon is one object of a process on the bus.

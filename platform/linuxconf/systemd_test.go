@@ -1,0 +1,96 @@
+package linuxconf
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+func TestUnits(t *testing.T) {
+	d := startDaemons(t, manager.destination)
+	s := systemd{system{d.address}}
+	for unit, want := range map[string]bool{timesyncd: true, "dnsmasq.service": false} {
+		if there, err := s.Present(t.Context(), unit); err != nil || there != want {
+			t.Errorf("%s is there: %v (%v)", unit, there, err)
+		}
+	}
+	if err := s.Restart(t.Context(), timesyncd); err != nil {
+		t.Error(err)
+	}
+	if err := s.Stop(t.Context(), timesyncd); err != nil {
+		t.Error(err)
+	}
+	if said := strings.Join(d.said(), "; "); said != "RestartUnit systemd-timesyncd.service; StopUnit systemd-timesyncd.service" {
+		t.Errorf("systemd was asked: %s", said)
+	}
+}
+
+// TestUnitTrouble: whatever goes wrong, the error names the unit and says what.
+func TestUnitTrouble(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(d *daemons)
+		unit  string
+		want  []string
+	}{
+		"unknown":  {func(*daemons) {}, "dnsmasq.service", []string{"dnsmasq.service", "not found"}},
+		"fails":    {func(d *daemons) { d.results[timesyncd] = "failed" }, timesyncd, []string{timesyncd, `"failed"`, `"exit-code", status 3`}},
+		"canceled": {func(d *daemons) { d.results[timesyncd] = "canceled" }, timesyncd, []string{timesyncd, `"canceled"`}},
+		"hostile":  {func(d *daemons) { d.results[timesyncd] = "\x1b[2J" + strings.Repeat("x", 999) }, timesyncd, []string{timesyncd, `\x1b`}},
+		"leaves":   {func(d *daemons) { d.results[timesyncd] = "leaves" }, timesyncd, []string{timesyncd, "systemd has left"}},
+		"polkit":   {func(d *daemons) { d.refuse["RestartUnit"] = errPolkit }, timesyncd, []string{timesyncd, "systemd", "polkit"}},
+		"vanishes": {func(d *daemons) { d.vanish["RestartUnit"] = true }, timesyncd, []string{timesyncd, "systemd", "without an answer"}},
+		"chatters": {func(d *daemons) { d.refuse["RestartUnit"] = errHostile }, timesyncd, []string{timesyncd, "not your"}},
+		"no bus":   {func(d *daemons) { d.stopBus() }, timesyncd, []string{"no D-Bus"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := startDaemons(t, manager.destination)
+			c.spoil(d)
+			err := systemd{system{d.address}}.Restart(t.Context(), c.unit)
+			if err == nil {
+				t.Fatal("it is done")
+			}
+			for _, w := range c.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("%q does not say %q", err, w)
+				}
+			}
+			if text := err.Error(); len(text) > 600 || strings.ContainsAny(text, "\n\x1b\x00") {
+				t.Errorf("not a line for a log: %q", text)
+			}
+		})
+	}
+}
+
+// TestNobodyAnswers: a job without an end ends with its context.
+func TestNobodyAnswers(t *testing.T) {
+	d := startDaemons(t, manager.destination)
+	address := d.address
+	d.refuse["Get LoadState"] = errHostile
+	if _, err := (systemd{system{address}}).Present(t.Context(), timesyncd); err == nil || !strings.HasPrefix(err.Error(), "systemd: Get: ") {
+		t.Errorf("it is known: %v", err)
+	}
+	// A name without anybody who answers.
+	mute, err := dbus.Connect(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	if err := mute.ExportMethodTable(map[string]any{"Wait": func() *dbus.Error { <-t.Context().Done(); return nil }}, "/x", "org.example.Mute"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mute.RequestName("org.example.Mute", 0); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer stop()
+	err = system{address}.ask(ctx, func(l *line) error {
+		return l.call(ctx, daemon{"muted", "org.example.Mute", "/x", "org.example.Mute"}, "Wait", nil)
+	})
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "muted") {
+		t.Errorf("%v", err)
+	}
+}
