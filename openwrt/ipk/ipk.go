@@ -175,10 +175,12 @@ func describe(o options, data []file) []file {
 			fmt.Fprintf(&conffiles, "/%s\n", f.name)
 		}
 	}
-	// opkg takes Installed-Size for bytes.
+	// opkg takes Installed-Size for bytes. What OpenWrt's build writes for
+	// USERID has default_postinst make the group whose members may read.
 	control := fmt.Sprintf(`Package: gatehouse
 Version: %s
 Depends: ca-bundle
+Require-User: :gatehouse
 License: Apache-2.0
 Section: net
 SourceDateEpoch: %d

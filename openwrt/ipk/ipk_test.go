@@ -118,7 +118,7 @@ func TestPackage(t *testing.T) {
 	for _, text := range data {
 		size += len(text)
 	}
-	for _, line := range []string{"Package: gatehouse\n", "Version: 0.1.0-r1\n", "Architecture: mipsel_24kc\n", "Depends: ca-bundle\n", fmt.Sprintf("Installed-Size: %d\n", size)} {
+	for _, line := range []string{"Package: gatehouse\n", "Version: 0.1.0-r1\n", "Architecture: mipsel_24kc\n", "Depends: ca-bundle\n", "Require-User: :gatehouse\n", fmt.Sprintf("Installed-Size: %d\n", size)} {
 		if !strings.Contains(control["./control"], line) {
 			t.Errorf("control lacks %q:\n%s", line, control["./control"])
 		}
@@ -219,9 +219,10 @@ GO_PKG_DEFAULT_LDFLAGS=-linkmode external
 define GoBinPackage
 endef
 define BuildPackage
+$(Package/$(1))
 prepare: ; $$(call Build/Prepare)
 install: ; $$(call Package/$(1)/install,$(TOPDIR)/root)
-show: ; @echo '$$(strip $$(GO_PKG_TARGET_VARS))' / '$$(GO_PKG_DEFAULT_LDFLAGS)' / $$(strip $$(Package/$(1)/conffiles))
+show: ; @echo '$$(strip $$(GO_PKG_TARGET_VARS))' / '$$(GO_PKG_DEFAULT_LDFLAGS)' / $$(strip $$(Package/$(1)/conffiles)) / $$(USERID)
 endef
 `
 )
@@ -261,8 +262,8 @@ func TestFeed(t *testing.T) {
 	if err := os.Symlink(feed, filepath.Join(top, "feed")); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.TrimSpace(target("show")); got != "GOARCH=mipsle CC=cc CGO_ENABLED=0 /  / /etc/config/gatehouse" {
-		t.Errorf("the build's flags and conffiles are %s", got)
+	if got := strings.TrimSpace(target("show")); got != "GOARCH=mipsle CC=cc CGO_ENABLED=0 /  / /etc/config/gatehouse / :gatehouse" {
+		t.Errorf("the build's flags, conffiles and users are %s", got)
 	}
 
 	target("install")
