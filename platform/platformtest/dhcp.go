@@ -107,36 +107,45 @@ func testLeases(t *testing.T, w world) {
 
 // testApplied: what was configured is in effect once it was taken up.
 func testApplied(t *testing.T, w world) {
-	if w.Config == nil || w.NAT.Mappings == nil || w.NAT.Applied == nil {
+	t.Run("port mapping", func(t *testing.T) {
+		testTakenUp(t, w, w.NAT.Mappings, w.NAT.Applied, func(m *platform.PortMapping, on bool) {
+			w.mapping(m)
+			m.Enabled = on
+		})
+	})
+	t.Run("DHCP pool", func(t *testing.T) {
+		testTakenUp(t, w, w.DHCP.Pools, w.DHCP.Applied, func(p *platform.DHCPPool, on bool) {
+			p.Enabled, p.Interface, p.Min, p.Max, p.LeaseTime = on, w.inside(), addr("192.168.1.50"), addr("192.168.1.60"), time.Hour
+		})
+	})
+}
+
+func testTakenUp[T any](t *testing.T, w world, table platform.Table[T], applied platform.Applied, fill func(row *T, on bool)) {
+	if w.Config == nil || table == nil || applied == nil {
 		t.Skip("this platform does not know what is in effect")
 	}
-	table := w.NAT.Mappings
 	key, row, err := table.Fresh(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.mapping(&row)
-	row.Enabled = true
-	b, err := w.Config.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	table.Put(b, key, row)
-	if err := b.Prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	services := b.Reloads()
-	if _, err := b.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if slices.Contains(all(t, w.NAT.Applied.Applied(t.Context())), key) {
-		t.Error("it is in effect before anybody has taken it up")
-	}
-	if err := w.Config.Reload(t.Context(), services); err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Contains(all(t, w.NAT.Applied.Applied(t.Context())), key) {
-		t.Error("it is not in effect after the reload")
+	for _, on := range []bool{true, false} {
+		fill(&row, on)
+		b := w.configure(t)
+		table.Put(b, key, row)
+		prepared(t, b)
+		services := b.Reloads()
+		if _, err := b.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(all(t, applied.Applied(t.Context())), key) == on {
+			t.Errorf("in effect, %v, before anybody has taken it up", on)
+		}
+		if err := w.Config.Reload(t.Context(), services); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(all(t, applied.Applied(t.Context())), key) != on {
+			t.Errorf("in effect, %v, it is not after the reload", on)
+		}
 	}
 }
 
