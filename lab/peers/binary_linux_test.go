@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -51,27 +52,35 @@ func newCell(t *testing.T, before ...string) *cell {
 	need(t, "go")
 	c := &cell{t: t, room: rooms.New(t), dir: t.TempDir()}
 	rooms.Cable(rooms.End{Room: c.room, Name: "lan0", Addr: "192.0.2.1/24"}, rooms.End{Room: c.room, Name: "lan1"})
-	build := exec.Command("go", "build", "-tags", "nethttpomithttp2", "-o", c.path("gatehouse"), "gatehouse/agent")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	c.build()
 	c.listen()
-	for _, name := range []string{"proc", "sys"} { // the rest of the root is empty: nothing of this machine is edited
-		if err := os.Symlink("/"+name, filepath.Join(c.root(), name)); err != nil {
-			t.Fatal(err)
-		}
-	}
 	c.start(before)
 	return c
 }
 
+// build makes the agent.
+func (c *cell) build() {
+	c.t.Helper()
+	build := exec.Command("go", "build", "-tags", "nethttpomithttp2", "-o", c.path("gatehouse"), "gatehouse/agent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		c.t.Fatalf("%v: %s", err, out)
+	}
+}
+
 func (c *cell) path(name string) string { return filepath.Join(c.dir, name) }
 
+// root is the agent's. But for /proc and /sys it is empty: nothing of this machine
+// is edited.
 func (c *cell) root() string {
 	root := c.path("root")
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		c.t.Fatal(err)
+	}
+	for _, name := range []string{"proc", "sys"} {
+		if err := os.Symlink("/"+name, filepath.Join(root, name)); err != nil && !errors.Is(err, fs.ErrExist) {
+			c.t.Fatal(err)
+		}
 	}
 	return root
 }
