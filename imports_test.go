@@ -73,7 +73,7 @@ var may = map[string]string{
 	"agent/metrics":    "agent/api internal/accept",
 	"agent/app": "platform datamodel datamodel/tr181 cwmp cwmp/connreq internal/endpoint internal/guard internal/store" +
 		" agent/api agent/bus agent/control agent/core agent/diag agent/discovery agent/metrics agent/notify agent/rpc agent/settings agent/transfer agent/ubus internal/systembus internal/ubus nat nat/xmpp rueconfig",
-	"agent/doctor": "agent/api agent/settings internal/digest internal/endpoint platform",
+	"agent/doctor": "agent/api agent/discovery agent/settings internal/digest internal/endpoint platform",
 	"agent":        "agent/api agent/app agent/control agent/doctor platform platform/linux platform/linuxconf platform/openwrt",
 }
 

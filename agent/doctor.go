@@ -88,7 +88,7 @@ func (c *invocation) doctorConfig(ctx context.Context) (doctor.Config, error) {
 	cfg := doctor.Config{
 		ConfigFile: c.dirs.config, State: c.dirs.state, Mistakes: mistakes,
 		Warnings: said.lines,
-		Identity: view.Identity, TLS: view.TLS, Dialer: view.Dialer, Clock: view.Clock, Links: view.Links(),
+		Identity: view.Identity, TLS: view.TLS, Dialer: view.Dialer, Clock: view.Clock, Links: view.Links(), Offers: view.Offers,
 		Offline: c.options.offline, Inform: c.options.inform, UserAgent: "Gatehouse-doctor/" + version,
 	}
 	if mistakes == nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"gatehouse/agent/discovery"
 	"gatehouse/agent/settings"
 	"gatehouse/internal/endpoint"
 	"gatehouse/internal/store"
@@ -71,6 +72,11 @@ func (v *View) Clock() (now time.Time, set bool) { return v.a.wall.Now() }
 
 // Links are those of the platform; nil when it cannot tell.
 func (v *View) Links() platform.Links { return v.a.cfg.Platform.Links }
+
+// Offers are what DHCP servers say of the ACS.
+func (v *View) Offers(ctx context.Context) ([]discovery.Offer, error) {
+	return discovery.Look(ctx, v.a.cfg.Platform, v.a.settings)
+}
 
 // untouched is a file system on which nothing can be changed.
 type untouched struct{ store.FS }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"gatehouse/agent/api"
+	"gatehouse/agent/discovery"
 	"gatehouse/agent/settings"
 	"gatehouse/internal/endpoint"
 	"gatehouse/platform"
@@ -73,6 +74,8 @@ type Config struct {
 	Dialer   func() (*endpoint.Dialer, error)
 	Clock    func() (now time.Time, set bool)
 	Links    platform.Links // nil: they cannot be asked
+	// Offers are what DHCP says of the ACS; nil: nobody can be asked.
+	Offers func(ctx context.Context) ([]discovery.Offer, error)
 
 	// Agent is the one that runs here; nil: none answers, and NoAgent says why.
 	Agent   Agent
@@ -109,6 +112,7 @@ type step struct {
 // is beside it.
 var steps = [...]step{
 	{"configuration", true, (*patient).configuration},
+	{"dhcp", true, (*patient).dhcp},
 	{"state", true, (*patient).state},
 	{"agent", true, (*patient).agent},
 	{"clock", true, (*patient).clock},
@@ -123,7 +127,7 @@ var steps = [...]step{
 }
 
 // aside are the checks that the following ones do not stand on.
-var aside = map[string]bool{"state": true, "agent": true, "clock": true, "soap": true}
+var aside = map[string]bool{"dhcp": true, "state": true, "agent": true, "clock": true, "soap": true}
 
 // Run yields the finding of each check as it is made.
 func Run(ctx context.Context, c Config) iter.Seq[Finding] { return run(ctx, c, steps[:]) }

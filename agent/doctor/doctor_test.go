@@ -360,7 +360,7 @@ func TestOffline(t *testing.T) {
 	examine(t, func(w *ward) {
 		w.edit = func(c *doctor.Config) { c.Offline = true }
 		w.routed = func(string) error { w.Error("it looks outside"); return nil }
-		if found := w.see(); len(found) != 5 {
+		if found := w.see(); len(found) != 6 {
 			w.Errorf("%d findings", len(found))
 		}
 	})

@@ -165,7 +165,7 @@ func (w *ward) see() map[string]doctor.Finding {
 	})
 	cfg := doctor.Config{
 		ConfigFile: conf, State: filepath.Join(w.dir, "state"), Mistakes: err, Identity: view.Identity, TLS: view.TLS,
-		Dialer: view.Dialer, Clock: view.Clock, Links: view.Links(), NoAgent: errors.New("nobody"), UserAgent: "doctor",
+		Dialer: view.Dialer, Clock: view.Clock, Links: view.Links(), Offers: view.Offers, NoAgent: errors.New("nobody"), UserAgent: "doctor",
 	}
 	if err == nil {
 		cfg.Settings = view.Settings()
