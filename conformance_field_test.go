@@ -63,7 +63,7 @@ var historicAttacks = []catalogued{
 	{"XML entities, a rogue ACS", []string{"lab/zoo:TestRogueACS"}, ""},
 	{"passwords guessed unseen (easycwmp)", []string{"lab/zoo:TestBruteForce"}, ""},
 	{"secrets read back (Eir D1000)", []string{"lab/zoo:TestSecrets"}, ""},
-	{"an ACS named by a rogue DHCP server", nil, "DHCP is not asked yet"},
+	{"an ACS named by a rogue DHCP server", []string{"lab/zoo:TestRogueDHCP", "agent/app:TestDiscoveryRefused", "internal/dhcpoption:FuzzRead"}, ""},
 }
 
 // interoperability is the catalogue of TP-181 (CWMP Interoperability and

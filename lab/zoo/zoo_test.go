@@ -24,7 +24,6 @@ var later = []absent{}
 // unreplayed are the attacks, or parts of them, that need what is not there yet.
 var unreplayed = []absent{
 	{what: "a man in the middle of bulk data", why: "there is no bulk data"},
-	{what: "a rogue DHCP option 43, 17 or 125", why: "nothing reads these options yet; agent/settings shows that what they may carry does not overrule the administrator or the ACS"},
 }
 
 // elsewhere are attacks that are replayed where the servers for them are.
