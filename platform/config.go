@@ -70,8 +70,10 @@ type Table[T any] interface {
 	// Fresh returns a key that no row has, and the row that a new one begins
 	// as. It writes nothing.
 	Fresh(ctx context.Context) (key string, row T, err error)
-	// Put asks batch, which is one of the same platform, to create the row or
-	// to change it. What the configuration holds beside T's fields stays.
+	// Put asks batch, which is one of the same platform, to change the row, or
+	// to create it under a key of Fresh. Under another one that no row has there
+	// was a row that somebody has deleted meanwhile: [ErrGone]. What the
+	// configuration holds beside T's fields stays.
 	Put(batch ConfigBatch, key string, row T) (item int)
 	// Delete asks batch to take the row out.
 	Delete(batch ConfigBatch, key string) (item int)

@@ -36,6 +36,7 @@ type config struct {
 	commit    error
 	upstream  map[string]bool // packages whose reload interrupts the uplink
 	onReload  map[string]func()
+	gone      map[string]bool     // rows that a batch has met, by table and key: one that is not there has gone
 	takeUp    map[string][]func() // what a service does with what was committed; called under the lock
 }
 
@@ -152,6 +153,9 @@ func (t table[T]) Put(b platform.ConfigBatch, key string, row T) int {
 		if len(rows) > 0 && rows[0].fixed {
 			return nil, platform.ErrUnsupported
 		}
+		if t.r.config.gone[t.name+" "+key] {
+			return nil, platform.ErrGone
+		}
 		return append(rows, entry{key: key, value: row}), nil
 	})
 }
@@ -227,9 +231,15 @@ func (b *configBatch) Commit(ctx context.Context) (deferred bool, err error) {
 	b.r.mu.Lock()
 	defer b.r.mu.Unlock()
 	names := slices.Sorted(maps.Keys(b.next))
+	if b.r.config.gone == nil {
+		b.r.config.gone = map[string]bool{}
+	}
 	for i, name := range names {
 		if b.r.config.commit != nil && i >= len(names)/2 {
 			return false, b.r.config.commit
+		}
+		for _, e := range b.r.config.committed[name] {
+			b.r.config.gone[name+" "+e.key] = true
 		}
 		b.r.config.committed[name] = b.next[name]
 	}

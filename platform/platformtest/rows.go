@@ -239,7 +239,38 @@ func (s tableSuite[T]) deleted(t *testing.T, w world) {
 	if err := w.write(t, drop); !errors.Is(err, platform.ErrGone) {
 		t.Errorf("deleting it again: %v", err)
 	}
+	// Somebody deletes a row that somebody else is about to change: it does not
+	// come back, and nothing else is done either.
+	key, row = s.add(t, w)
+	change := func(b platform.ConfigBatch) { s.table.Put(b, key, row) }
+	if err := w.write(t, change); err != nil {
+		t.Errorf("changing it: %v", err)
+	}
+	late, err := w.Config.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, edit := range s.edits {
+		edit(&row)
+	}
+	change(late)
+	if err := w.write(t, drop); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.Prepare(t.Context()); !errors.Is(err, platform.ErrGone) {
+		t.Errorf("changing what has gone: %v", err)
+	}
+	if err := late.Rollback(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if keys, _ := s.rows(t); !slices.Equal(keys, before) {
+		t.Errorf("%q are left, want %q", keys, before)
+	}
 	// Made and deleted in one batch, it has never been.
+	if key, row, err = s.table.Fresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.whole(&row)
 	if err := w.write(t, func(b platform.ConfigBatch) { s.table.Put(b, key, row); s.table.Delete(b, key) }); err != nil {
 		t.Errorf("made and deleted: %v", err)
 	}

@@ -20,6 +20,8 @@ type Batch struct {
 	change *uci.Change
 	owner  map[place]int // which item wrote what
 	deltas []uci.Delta
+	// created are the keys of the rows that the batch makes.
+	created []handedKey
 }
 
 var _ platform.ConfigBatch = (*Batch)(nil)
@@ -157,6 +159,9 @@ func (b *Batch) Commit(context.Context) (deferred bool, err error) {
 func (b *Batch) Rollback(ctx context.Context) error {
 	if b.change == nil {
 		return nil
+	}
+	for _, k := range b.created {
+		b.conf.forget(k)
 	}
 	return b.change.Rollback(ctx)
 }

@@ -50,6 +50,9 @@ type Conf struct {
 	// handed are the keys of sections without a name that were given out, with
 	// the sums of the files that they were made from. See view.key.
 	handed map[handedKey]uint64
+	// known are the keys of rows that were read. One of them that no row has is
+	// of a row that has gone; another, of one to come.
+	known map[handedKey]bool
 }
 
 type handedKey struct{ pkg, key string }
@@ -57,7 +60,9 @@ type handedKey struct{ pkg, key string }
 var _ platform.Config = (*Conf)(nil)
 
 // New returns the configuration under o.Dir. It reads nothing yet.
-func New(o Options) *Conf { return &Conf{o: o, handed: map[handedKey]uint64{}} }
+func New(o Options) *Conf {
+	return &Conf{o: o, handed: map[handedKey]uint64{}, known: map[handedKey]bool{}}
+}
 
 // Fill gives a platform its configuration and all tables that are kept here.
 func (c *Conf) Fill(p *platform.Platform) {
@@ -205,6 +210,44 @@ func (c *Conf) wasHanded(p *uci.Package, key string) bool {
 	defer c.mu.Unlock()
 	sum, ok := c.handed[handedKey{p.Name, key}]
 	return ok && sum == p.Sum
+}
+
+// maxKnown bounds the keys that are remembered.
+const maxKnown = 8192
+
+// know remembers the key of a row that is there.
+func (c *Conf) know(pkg, key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.known) >= maxKnown {
+		clear(c.known)
+	}
+	c.known[handedKey{pkg, key}] = true
+}
+
+// forget says that a row has never been.
+func (c *Conf) forget(k handedKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.known, k)
+}
+
+// mayPut says whether a row may be written: one that is there, or is to come. Of
+// one that has gone there is nothing to change. Where all have, the file was
+// taken away, and begins anew.
+func (e *edit) mayPut(p *uci.Package, key string, there bool) error {
+	if there {
+		e.conf.know(p.Name, key)
+		return nil
+	}
+	e.conf.mu.Lock()
+	defer e.conf.mu.Unlock()
+	k := handedKey{p.Name, key}
+	if e.conf.known[k] && len(p.Sections) > 0 {
+		return fmt.Errorf("%s: %w", key, platform.ErrGone)
+	}
+	e.batch.created = append(e.batch.created, k)
+	return nil
 }
 
 // Begin implements platform.Config.

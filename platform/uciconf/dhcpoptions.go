@@ -133,6 +133,9 @@ func (e *edit) putOption(p *uci.Package, key string, row *platform.DHCPOption) e
 		return fmt.Errorf("option %d is a setting of the pool", row.Tag)
 	}
 	s, was := e.findOption(p, key)
+	if err := e.mayPut(p, key, was != nil); err != nil {
+		return err
+	}
 	entry, err := optionEntry(was, row)
 	if err != nil {
 		return err

@@ -123,12 +123,17 @@ func (e *edit) putForward(p *uci.Package, key string, row *platform.DNSForward) 
 	if err != nil {
 		return err
 	}
+	there := false
 	for _, l := range nameLists(&e.view, p, network) {
 		for _, m := range l.rows() {
 			if m.key == key && l.forward(&e.view, m) == *row {
 				return nil
 			}
+			there = there || m.key == key
 		}
+	}
+	if err := e.mayPut(p, key, there); err != nil {
+		return err
 	}
 	value := text(row.Server)
 	if value == "" {

@@ -121,7 +121,10 @@ func (t *table[T]) Rows(ctx context.Context) iter.Seq2[platform.Entry[T], error]
 			yield(platform.Entry[T]{}, unavailable(t.conf, t.pkg, err))
 			return
 		}
-		t.rows(v, p, func(e platform.Entry[T]) bool { return yield(e, nil) })
+		t.rows(v, p, func(e platform.Entry[T]) bool {
+			t.conf.know(t.pkg, e.Key)
+			return yield(e, nil)
+		})
 	}
 }
 
@@ -256,11 +259,15 @@ func (k *kind[T]) put(e *edit, p *uci.Package, key string, row *T) error {
 	case err != nil:
 		return err
 	case s != nil:
+		e.conf.know(p.Name, key)
 	case k.made(&e.view) && key == k.only:
 		s = e.add(p, k.types[0], k.types[0])
 	case k.prefix == "":
 		return fmt.Errorf("%s: %w", key, platform.ErrGone)
 	default:
+		if err := e.mayPut(p, key, false); err != nil {
+			return err
+		}
 		s = e.add(p, k.types[0], key)
 	}
 	old := k.read(&e.view, s)
