@@ -148,15 +148,18 @@ func Parse(provider, subscriber []byte) (*Document, error) {
 		if err := spelledOnce(v); err != nil {
 			return nil, err
 		}
+		keys = slices.Grow(keys, len(v.members))
 		for _, m := range v.members {
 			keys = append(keys, key{m, plain(m.name), Origin(o)})
 		}
 	}
-	d := &Document{}
-	for _, k := range merge(keys) {
+	keys = merge(keys)
+	d := &Document{Keys: make([]Key, 0, len(keys))}
+	for i, k := range keys {
 		if err := d.take(k); err != nil {
 			return nil, err
 		}
+		keys[i] = key{} // a large document is not kept twice: as it came, and as it is shown
 	}
 	return d, nil
 }

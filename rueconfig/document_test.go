@@ -2,7 +2,6 @@ package rueconfig
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -208,21 +207,6 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
-}
-
-// A document of the largest size may take 2 MB at most.
-func TestMemory(t *testing.T) {
-	data := []byte(`{"a":[` + strings.Repeat(`"`+strings.Repeat("x", 56)+`",`, 4000) + `""]}`)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	d, err := Parse(nil, data)
-	runtime.ReadMemStats(&after)
-	if err != nil || len(d.Keys) != 1 {
-		t.Fatal(err)
-	}
-	if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
-		t.Errorf("%d KiB allocated for %d KiB", n>>10, len(data)>>10)
-	}
 }
 
 func BenchmarkParse(b *testing.B) {

@@ -361,6 +361,7 @@ func (c *Client) save(s *State) error {
 		return nil
 	}
 	var b bytes.Buffer
+	b.Grow(1<<10 + len(s.raw.provider) + len(s.raw.subscriber))
 	fmt.Fprintf(&b, "for %s\n", c.subscriber())
 	fmt.Fprintf(&b, "from %s\n", s.From)
 	fmt.Fprintf(&b, "fetched %s\n", s.Fetched.UTC().Format(time.RFC3339))
