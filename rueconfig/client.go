@@ -80,9 +80,10 @@ type Config struct {
 	Rules     endpoint.Rules
 	UserAgent string
 
-	Cache   Backing         // on flash; nil: nothing is kept
-	Factory func() []byte   // a merged document that came with the image; nil: none
-	Apply   func(*Document) // told of each new document, at the start, too; nil: nobody cares
+	Cache   Backing          // on flash; nil: nothing is kept
+	Factory func() []byte    // a merged document that came with the image; nil: none
+	Apply   func(*Document)  // told of each new document, at the start, too; nil: nobody cares
+	Clock   func() time.Time // of the wall, for when the document was fetched; nil: time.Now
 	Rand    func(n int64) int64
 	Log     *slog.Logger
 }
@@ -95,6 +96,8 @@ type Client struct {
 	device  *url.URL // of Device
 	serial  atomic.Uint64
 	entry   atomic.Pointer[entryPoint] // of the provider, from the registry; nil: not known
+
+	clockless atomic.Bool // the last fetch verified certificates without a clock
 	keeper
 }
 
@@ -135,6 +138,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	if cfg.Path == "" {
 		cfg.Path = "/v1"
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -76,6 +76,9 @@ func (c *Client) converse(t endpoint.Target, base *url.URL, names []string, logi
 	if err != nil {
 		return nil, err
 	}
+	if tr.Now.IsZero() {
+		c.clockless.Store(true)
+	}
 	v := &conversation{
 		c: c, target: t, base: base, names: names, trust: tr, rule: c.cfg.Rules.For(c.cfg.Channel, base), id: c.correlation(),
 		cookies: map[string][]*http.Cookie{}, auth: map[string]*digest.Client{}, login: login,
@@ -196,7 +199,7 @@ func (v *conversation) get(ctx context.Context, u *url.URL, etag string) (*answe
 				return nil, final(err)
 			}
 		case s == http.StatusRequestTimeout || s == http.StatusTooManyRequests || s >= 500:
-			return nil, &endpoint.StatusError{Status: s, RetryAfter: retryAfter(resp.Header, time.Now())}
+			return nil, &endpoint.StatusError{Status: s, RetryAfter: retryAfter(resp.Header)}
 		case s == http.StatusNotModified && etag != "":
 			return &answer{status: s, etag: etag}, nil
 		case s == http.StatusOK:
@@ -365,16 +368,19 @@ func (v *conversation) remember(host string, h http.Header) {
 	}
 }
 
-// retryAfter reads RFC 9110 10.2.3, in seconds or as a date.
-func retryAfter(h http.Header, now time.Time) time.Duration {
+// retryAfter reads RFC 9110 10.2.3: seconds, or a date, which is measured by the
+// server's own Date, for our clock may not be set.
+func retryAfter(h http.Header) time.Duration {
 	s := h.Get("Retry-After")
 	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
 		return time.Duration(n) * time.Second
 	}
-	if t, err := http.ParseTime(s); err == nil {
-		return max(0, t.Sub(now))
+	then, err := http.ParseTime(s)
+	now, also := http.ParseTime(h.Get("Date"))
+	if err != nil || also != nil {
+		return 0
 	}
-	return 0
+	return max(0, then.Sub(now))
 }
 
 // place is a URL as it may stand in a log: without its query, which may hold

@@ -166,6 +166,7 @@ func (c *Client) join() (b *call, mine bool) {
 
 func (c *Client) fetchNow(ctx context.Context, b *call) (changed bool, err error) {
 	began := time.Now()
+	c.clockless.Store(false)
 	again := true
 	for range 2 {
 		if changed, again, err = c.refresh(ctx); !again {
@@ -215,7 +216,7 @@ func (c *Client) refresh(ctx context.Context) (changed, again bool, err error) {
 	c.mu.Lock()
 	same := c.turn == turn
 	c.mu.Unlock()
-	s := State{Document: have.Document, Source: Live, From: got.from, Fetched: time.Now(), Next: have.Next, raw: got}
+	s := State{Document: have.Document, Source: Live, From: got.from, Fetched: c.cfg.Clock(), Next: have.Next, raw: got}
 	changed = have.Document == nil || !same ||
 		!got.unchanged && (!bytes.Equal(got.provider, have.raw.provider) || !bytes.Equal(got.subscriber, have.raw.subscriber))
 	switch {
@@ -324,6 +325,14 @@ func (c *Client) Network() {
 	if c.state.Err != nil && !errors.Is(c.state.Err, ErrAuth) {
 		c.state.Next, c.state.Failures = time.Now().Add(time.Second), 0
 		c.poke()
+	}
+}
+
+// ClockSet tells that the wall clock is another one: what was fetched without one,
+// from a server whose certificate may have ended, is fetched again.
+func (c *Client) ClockSet() {
+	if c.clockless.Load() {
+		c.Soon()
 	}
 }
 

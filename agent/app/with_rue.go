@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gatehouse/agent/api"
 	"gatehouse/agent/settings"
@@ -47,7 +48,7 @@ func (a *Agent) withRUE() (tr181.Provider, tr181.Voice) {
 		}
 	}
 	a.extras = append(a.extras, extra{
-		task: task{name: "rue", run: r.run}, settings: r.poke, network: r.network, status: r.status,
+		task: task{name: "rue", run: r.run}, settings: r.poke, network: r.network, clock: r.clockSet, status: r.status,
 	}, extra{
 		task: task{name: "voice", run: r.voice.run},
 	})
@@ -139,7 +140,8 @@ func (r *rue) config(made string) (rueconfig.Config, error) {
 		DomainOnly: s.Bool(settings.RUEDomainOnly),
 		Resolver:   d.Resolver, Dial: direct, Route: route, Trust: r.trust, Rules: a.transportRules(), UserAgent: "Gatehouse/" + a.cfg.Version,
 		Cache: a.state.File("provider", 1), Factory: r.factory, Apply: r.applyOf(made),
-		Rand: a.cfg.Rand, Log: a.log.With("component", "rue"),
+		Clock: func() time.Time { now, _ := a.wall.Now(); return now },
+		Rand:  a.cfg.Rand, Log: a.log.With("component", "rue"),
 	}, nil
 }
 
@@ -240,6 +242,12 @@ func (r *rue) forget() {
 func (r *rue) network() {
 	if c, err := r.present(); err == nil {
 		c.Network()
+	}
+}
+
+func (r *rue) clockSet() {
+	if c, err := r.present(); err == nil {
+		c.ClockSet()
 	}
 }
 
@@ -372,8 +380,12 @@ func (r *rue) ProviderState() tr181.ProviderState {
 		return st
 	}
 	s := c.State()
-	st := tr181.ProviderState{Status: "None", Source: s.Source, From: s.From, Fetched: s.Fetched, Next: s.Next}
-	switch now, _ := r.agent.wall.Now(); {
+	st := tr181.ProviderState{Status: "None", Source: s.Source, From: s.From, Fetched: s.Fetched}
+	now, _ := r.agent.wall.Now()
+	if !s.Next.IsZero() {
+		st.Next = now.Add(time.Until(s.Next)) // the wall clock may not be the system's
+	}
+	switch {
 	case s.Stale(now):
 		st.Status = "Stale"
 	case s.Document != nil:

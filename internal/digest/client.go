@@ -170,7 +170,10 @@ func (c *Client) Challenge(h http.Header) (retry bool, err error) {
 	}
 	c.sawDigest = c.sawDigest || !ch.Basic
 	c.preempt = false
-	c.current, c.nonce, c.nc = &ch, ch.Nonce, 0
+	if ch.Nonce != c.nonce { // one that comes again is counted on (RFC 7616 3.4)
+		c.nc = 0
+	}
+	c.current, c.nonce = &ch, ch.Nonce
 	c.key, c.cnonce = "", ""
 	c.sent, c.moved = false, false
 	c.answered++

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -73,7 +74,7 @@ type Fault struct {
 var Faults = [...][2]string{
 	{"status", "status"}, {"retry-after", "seconds"}, {"redirect", "URL"}, {"body", "text instead of the document"},
 	{"type", "content type"}, {"gzip", ""}, {"large", "bytes"}, {"basic", ""}, {"stale", ""}, {"same-nonce", ""}, {"no-proof", ""}, {"cut", ""},
-	{"slow", "time"},
+	{"slow", "time"}, {"no-etag", ""},
 }
 
 // New makes a server of provider-wide settings.
@@ -282,11 +283,12 @@ func (s *Server) send(w *recorder, r *http.Request, doc map[string]any) {
 	if f, ok := s.fault("body"); ok {
 		body = []byte(f.Arg)
 	}
-	if f, ok := s.fault("large"); ok {
-		n, _ := strconv.Atoi(f.Arg)
-		body = append([]byte(`{"x":"`), bytes.Repeat([]byte("x"), n)...)
-	}
-	if _, ok := s.fault("gzip"); ok {
+	large, ok := s.fault("large")
+	if _, bomb := s.fault("gzip"); ok {
+		n, _ := strconv.Atoi(large.Arg)
+		flood(w, n, bomb)
+		return
+	} else if bomb {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
 		_, _ = z.Write(body)
@@ -296,13 +298,33 @@ func (s *Server) send(w *recorder, r *http.Request, doc map[string]any) {
 	}
 	sum := sha256.Sum256(body)
 	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
-	w.Header().Set("ETag", tag)
+	if _, ok := s.fault("no-etag"); !ok {
+		w.Header().Set("ETag", tag)
+	}
 	if r.Header.Get("If-None-Match") == tag {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body)
+}
+
+// flood sends a document of so many bytes, until the client has had enough; as a
+// bomb, they come compressed.
+func flood(w *recorder, n int, bomb bool) {
+	var to io.Writer = w
+	if bomb {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		defer z.Close()
+		to = z
+	}
+	w.WriteHeader(http.StatusOK)
+	piece := bytes.Repeat([]byte("x"), 64<<10)
+	_, err := io.WriteString(to, `{"x":"`)
+	for ; n > 0 && err == nil; n -= len(piece) {
+		_, err = to.Write(piece[:min(n, len(piece))])
+	}
 }
 
 // subscriber authenticates, RFC 7616 3.4 in its own words.
