@@ -27,10 +27,13 @@ const (
 	maxAnswers = 64
 )
 
+// dhcpClient implements platform.DHCPClient.
+type dhcpClient struct{ b *backend }
+
 // DHCPAnswers implements platform.DHCPClient.
-func (b *backend) DHCPAnswers(ctx context.Context) iter.Seq2[platform.DHCPAnswer, error] {
+func (c dhcpClient) DHCPAnswers(ctx context.Context) iter.Seq2[platform.DHCPAnswer, error] {
 	return func(yield func(platform.DHCPAnswer, error) bool) {
-		for _, read := range []func(context.Context) ([]platform.DHCPAnswer, error){b.hookAnswers, b.clientAnswers} {
+		for _, read := range []func(context.Context) ([]platform.DHCPAnswer, error){c.hookAnswers, c.clientAnswers} {
 			all, err := read(ctx)
 			if err == nil {
 				err = ctx.Err()
@@ -49,8 +52,8 @@ func (b *backend) DHCPAnswers(ctx context.Context) iter.Seq2[platform.DHCPAnswer
 }
 
 // hookAnswers reads what the hook keeps.
-func (b *backend) hookAnswers(context.Context) (all []platform.DHCPAnswer, err error) {
-	err = eachFile(b.paths.dhcpAnswers, func(name string, text []byte) {
+func (c dhcpClient) hookAnswers(context.Context) (all []platform.DHCPAnswer, err error) {
+	err = eachFile(c.b.paths.dhcpAnswers, func(name string, text []byte) {
 		v := parseAssignments(text)
 		if v["device"] != "" && !strings.HasPrefix(name, ".") { // the hook's temporary files begin with a dot
 			all = append(all, platform.DHCPAnswer{
@@ -86,5 +89,3 @@ func unhex(s string) []byte {
 	}
 	return b
 }
-
-var _ platform.DHCPClient = (*backend)(nil)

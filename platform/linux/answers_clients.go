@@ -27,7 +27,7 @@ func (w *fileWatch) watchAnswers() {
 	}
 }
 
-func (b *backend) clientAnswers(ctx context.Context) (all []platform.DHCPAnswer, err error) {
+func (c dhcpClient) clientAnswers(ctx context.Context) (all []platform.DHCPAnswer, err error) {
 	var names map[int32]string // of links
 	networkd := func(index string, text []byte) {
 		n, err := strconv.ParseInt(index, 10, 32)
@@ -35,7 +35,7 @@ func (b *backend) clientAnswers(ctx context.Context) (all []platform.DHCPAnswer,
 			return
 		}
 		if names == nil {
-			names, _ = b.linkNames(ctx) // nil: no link has that number
+			names, _ = c.b.linkNames(ctx) // nil: no link has that number
 		}
 		// networkd keeps option 43 where RequestOptions= of the .network file has
 		// it, and of the others only those for private use (systemd 252).
@@ -43,15 +43,15 @@ func (b *backend) clientAnswers(ctx context.Context) (all []platform.DHCPAnswer,
 			all = append(all, platform.DHCPAnswer{Link: link, Vendor: unhex(parseAssignments(text)["VENDOR_SPECIFIC"])})
 		}
 	}
-	if err := eachFile(b.paths.networkdLeases, networkd); err != nil {
+	if err := eachFile(c.b.paths.networkdLeases, networkd); err != nil {
 		return nil, err
 	}
-	for _, name := range expand(b.paths.dhclientLeases) {
+	for _, name := range expand(c.b.paths.dhclientLeases) {
 		if text, err := readFile(name, fileLimit); err == nil {
 			all = append(all, dhclientAnswers(text)...)
 		}
 	}
-	err = eachFile(b.paths.dhcpcdLeases, func(name string, text []byte) {
+	err = eachFile(c.b.paths.dhcpcdLeases, func(name string, text []byte) {
 		if link, ok := strings.CutSuffix(name, ".lease"); ok {
 			all = append(all, dhcpMessage(link, text))
 		} else if link, ok := strings.CutSuffix(name, ".lease6"); ok {

@@ -27,6 +27,8 @@ func TestNetworkdAnswers(t *testing.T) {
 	}
 }
 
+// TestDhclientAnswers: the second lease is as dhclient 4.4.3 writes what dnsmasq
+// sends.
 func TestDhclientAnswers(t *testing.T) {
 	root := t.TempDir()
 	put(t, root, "var/lib/dhcp/dhclient.leases", `lease {
@@ -36,10 +38,12 @@ func TestDhclientAnswers(t *testing.T) {
 }
 lease {
   interface "eth0";
-  option dhcp-lease-time 3600;
-  option vendor-encapsulated-options 1:2:68:74;
-  option vivso 0:0:d:e9:0;
-  renew 4 2026/01/01 12:00:00;
+  option dhcp-lease-time 120;
+  option vendor-class-identifier "dslforum.org";
+  option vendor-encapsulated-options 1:18:68:74:74:70:73:3a:2f:2f:61:63:73:2e:65:78:61:6d:70:6c:65:2e:6e:65:74:2f:ff;
+  option vivso 0:0:d:e9:1a:b:18:68:74:74:70:73:3a:2f:2f:61:63:73:2e:65:78:61:6d:70:6c:65:2e:6e:65:74:2f;
+  option vendor.unknown-3561 b:18:68:74:74:70:73:3a:2f:2f:61:63:73:2e:65:78:61:6d:70:6c:65:2e:6e:65:74:2f;
+  renew 0 2026/11/22 07:16:54;
 }
 lease {
   interface "eth1";
@@ -48,7 +52,7 @@ lease {
 }
 `)
 	want := []platform.DHCPAnswer{
-		{Link: "eth0", Vendor: []byte("\x01\x02ht"), Identified: []byte(bbf + "\x00")},
+		{Link: "eth0", Vendor: []byte(option43 + "\xff"), Identified: []byte(bbf + "\x1a\x0b\x18" + acs)},
 		{Link: "eth1", Vendor: []byte(`a "b" \ A`)},
 	}
 	if all, err := answers(t, root); err != nil || !reflect.DeepEqual(all, want) {

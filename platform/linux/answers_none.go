@@ -12,4 +12,4 @@ import (
 func (w *fileWatch) watchAnswers() {}
 
 // clientAnswers: the clients of OpenWrt keep nothing that the hook does not.
-func (b *backend) clientAnswers(context.Context) ([]platform.DHCPAnswer, error) { return nil, nil }
+func (dhcpClient) clientAnswers(context.Context) ([]platform.DHCPAnswer, error) { return nil, nil }

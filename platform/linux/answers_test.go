@@ -27,7 +27,7 @@ func put(t *testing.T, root, name, text string) {
 // answers is what the backend tells.
 func answers(t *testing.T, root string) (all []platform.DHCPAnswer, err error) {
 	t.Helper()
-	for a, err := range newBackend(Options{Root: root}).DHCPAnswers(t.Context()) {
+	for a, err := range (dhcpClient{newBackend(Options{Root: root})}).DHCPAnswers(t.Context()) {
 		if err != nil {
 			return all, err
 		}

@@ -74,7 +74,7 @@ func New(o Options) (platform.Platform, error) {
 		Prober:    newProber(),
 		DHCP:      platform.DHCP{Leases: b},
 
-		DHCPClient: b,
+		DHCPClient: dhcpClient{b},
 	}
 	if s := (sensors{b.paths}); s.any() {
 		p.Sensors = s
