@@ -54,6 +54,7 @@ type Platform struct {
 	Host       Table[HostConfig]
 	Naming     Table[DNSConfig]
 	Forwards   Table[DNSForward]
+	RelayOnly  bool // Forwards are those of the relay: the device's own cannot be written
 	Users      Table[User]
 }
 

@@ -94,7 +94,7 @@ func (m *Model) nameServers(relay bool, count string) datamodel.Source[dnsServer
 		Unique: [][]string{{"DNSServer"}},
 		Rename: count,
 	}
-	if m.p.Config == nil || m.p.Forwards == nil {
+	if m.p.Config == nil || m.p.Forwards == nil || m.p.RelayOnly && !relay {
 		src.ReadOnly = []string{"Enable", "DNSServer", "Interface"}
 		return src
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -86,6 +87,7 @@ type daemons struct {
 	vanish     map[string]bool       // by method: the daemon ends in it
 	results    map[string]string     // by unit: how its job ends; "": as "done"
 	loaded     []string              // units that are there
+	since      map[string]time.Time  // when units were started
 	subscribed bool
 	jobs       int
 	reloaded   func() // of networkd
@@ -100,6 +102,7 @@ func startDaemons(t testing.TB, names ...string) *daemons {
 			"org.freedesktop.timedate1.NTP":            true,
 			"org.freedesktop.timedate1.CanNTP":         true,
 		},
+		since:  map[string]time.Time{},
 		loaded: []string{timesyncd, resolvedUnit, networkdUnit},
 	}
 	d.address, d.stopBus = startBus(t)
@@ -281,6 +284,12 @@ func (d *daemons) getUnit(path, name string) (dbus.Variant, *dbus.Error) {
 	if slices.Contains(d.loaded, unit) {
 		values["LoadState"] = "loaded"
 	}
+	since := d.since[unit]
+	// One that was stopped goes on telling when it was started.
+	values["ActiveState"], values["ActiveEnterTimestamp"] = "inactive", uint64(1)
+	if !since.IsZero() {
+		values["ActiveState"], values["ActiveEnterTimestamp"] = "active", uint64(since.UnixMicro())
+	}
 	if d.results[unit] == "failed" {
 		values["Result"], values["ExecMainStatus"] = "exit-code", int32(3)
 	}
@@ -316,6 +325,10 @@ func (d *daemons) job(method, unit string) (dbus.ObjectPath, *dbus.Error) {
 	case "leaves":
 		go conn.Close()
 	case "":
+		delete(d.since, unit)
+		if method == "RestartUnit" {
+			d.since[unit] = time.Now()
+		}
 		result = "done"
 		fallthrough
 	default:

@@ -73,7 +73,17 @@ func openDHCP(m *machine) (area, error) {
 	}
 	m.p.DHCP.Server, m.p.DHCP.Pools, m.p.DHCP.Hosts, m.p.DHCP.Options = d.tables.server, d.tables.pools, d.tables.hosts, d.tables.options
 	m.p.DHCP.Applied = d
+	m.p.Naming = d.tables.naming
+	m.p.Forwards, m.p.RelayOnly = strict[platform.DNSForward]{d.tables.forwards, relayed}, true
 	return d, nil
+}
+
+// relayed refuses name servers that dnsmasq would not ask for the network.
+func relayed(_ context.Context, _ string, row platform.DNSForward) error {
+	if !row.Relay {
+		return fmt.Errorf("a name server of the device itself: %w", platform.ErrUnsupported)
+	}
+	return nil
 }
 
 // apply implements area. dnsmasq is restarted when the file becomes another one,
@@ -185,6 +195,12 @@ func (d *dhcp) forget(ctx context.Context) error {
 		return err
 	}
 	return d.restart(ctx, "")
+}
+
+// also implements teller.
+func (d *dhcp) also(w platform.Write) (platform.Write, bool) {
+	w.File, w.Service = d.file, dnsmasqUnit
+	return w, true
 }
 
 // Applied implements platform.Applied: the pools of our file, while a dnsmasq runs

@@ -237,7 +237,10 @@ func TestDHCPFails(t *testing.T) {
 	o.p.DHCP.Pools.Put(b, "pool1", worse)
 	o.must(b.Prepare(t.Context()))
 	undo, services := b.Undo(), b.Reloads()
-	if writes := b.Writes(); len(writes) == 0 || !slices.Equal(services, []string{lan}) || writes[0].Service != lan || o.file() != before {
+	ours := func(w platform.Write) bool {
+		return w.File == filepath.Join(o.root, dnsmasqFile) && w.Service == dnsmasqUnit && strings.Contains(w.New, "192.168.1.60")
+	}
+	if writes := b.Writes(); !slices.ContainsFunc(writes, ours) || !slices.Equal(services, []string{lan}) || o.file() != before {
 		t.Errorf("a dry run writes %+v, for %q", writes, services)
 	}
 	_, err = b.Commit(t.Context())
@@ -312,22 +315,55 @@ func TestDHCPSystemdGone(t *testing.T) {
 // TestRelay: the relay's switch and its name servers are dnsmasq's as well.
 func TestRelay(t *testing.T) {
 	o := newOffice(t)
-	tables := dhcpTables{naming: o.machine.conf.Naming(), forwards: o.machine.conf.Forwards()}
+	tables := o.p
 	row := platform.DNSForward{Enabled: true, Relay: true, Server: ip("192.0.2.53")}
-	reload(t, &o.p, put(t, &o.p, tables.forwards, "dns1", row))
+	reload(t, &o.p, put(t, &o.p, tables.Forwards, "dns1", row))
 	if text := o.file(); text != heading+"server=192.0.2.53\n" {
 		t.Errorf("%s", text)
 	}
-	reload(t, &o.p, put(t, &o.p, tables.naming, "dns", platform.DNSConfig{ClientEnabled: true}))
+	reload(t, &o.p, put(t, &o.p, tables.Naming, "dns", platform.DNSConfig{ClientEnabled: true}))
 	if text := o.file(); text != heading+"port=0\nserver=192.0.2.53\n" {
 		t.Errorf("%s", text)
 	}
 	o.ordered("both", again, again)
-	reload(t, &o.p, put(t, &o.p, tables.naming, "dns", platform.DNSConfig{ClientEnabled: true, RelayEnabled: true}))
+	reload(t, &o.p, put(t, &o.p, tables.Naming, "dns", platform.DNSConfig{ClientEnabled: true, RelayEnabled: true}))
 	row.Enabled = false
-	reload(t, &o.p, put(t, &o.p, tables.forwards, "dns1", row))
+	reload(t, &o.p, put(t, &o.p, tables.Forwards, "dns1", row))
 	if text := o.file(); text != heading {
 		t.Errorf("%s", text)
+	}
+	b, err := o.p.Config.Begin(t.Context())
+	o.must(err)
+	item := o.p.Forwards.Put(b, "dns2", platform.DNSForward{Server: ip("192.0.2.53")})
+	var blame *platform.ItemError
+	if err := b.Prepare(t.Context()); !errors.As(err, &blame) || blame.Item != item || !errors.Is(err, platform.ErrUnsupported) || !o.p.RelayOnly {
+		t.Errorf("a name server of the device itself, whom nobody would ask: %v", err)
+	}
+	o.must(b.Rollback(t.Context()))
+}
+
+// TestRelayBesideResolver: with dnsmasq and systemd-resolved each has its servers,
+// and systemd itself is asked.
+func TestRelayBesideResolver(t *testing.T) {
+	d := startDaemons(t)
+	d.loaded = append(d.loaded, dnsmasqUnit)
+	b := newBoard(t, d)
+	if err := os.MkdirAll(filepath.Join(b.root, filepath.Dir(dnsmasqFile)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	if b.p.DHCP.Pools == nil || b.p.Naming == nil || b.p.RelayOnly {
+		t.Fatalf("there are %+v, %v", b.p.DHCP, b.p.Naming)
+	}
+	reload(t, &b.p, put(t, &b.p, b.p.Forwards, "dns1", platform.DNSForward{Enabled: true, Relay: true, Server: ip("192.0.2.1"), Interface: "wan0"}))
+	reload(t, &b.p, put(t, &b.p, b.p.Forwards, "dns2", platform.DNSForward{Enabled: true, Server: ip("192.0.2.2")}))
+	b.want("the relay's", b.file(dnsmasqFile), heading+"server=192.0.2.1@wan0\n")
+	b.want("the device's", b.file(resolvedFile), ours+"[Resolve]\nDNS=192.0.2.2\n")
+	if said := b.said(); !slices.Equal(said, []string{"RestartUnit " + dnsmasqUnit, "RestartUnit " + resolvedUnit}) {
+		t.Errorf("%q were asked", said)
+	}
+	if err := b.p.Events.Watch(t.Context(), nil); err != nil || len(b.said()) != 0 {
+		t.Errorf("what is as it should be is restarted (%v)", err)
 	}
 }
 

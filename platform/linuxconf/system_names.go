@@ -26,8 +26,9 @@ const (
 // with the link and with the daemon, and are overwritten by whoever manages the
 // link, the DHCP client among them.
 type resolver struct {
-	table platform.Table[platform.DNSForward]
-	part  part
+	table  platform.Table[platform.DNSForward]
+	part   part
+	relays bool // dnsmasq takes up those of the relay
 }
 
 func openResolver(m *machine) (area, error) {
@@ -35,6 +36,7 @@ func openResolver(m *machine) (area, error) {
 		return nil, errors.New("systemd-resolved does not run")
 	}
 	r := &resolver{table: m.conf.Forwards(), part: part{file: m.at(resolvedFile), unit: resolvedUnit, units: m.units}}
+	r.relays, m.p.RelayOnly = m.p.RelayOnly, false
 	m.p.Forwards = strict[platform.DNSForward]{r.table, r.check}
 	return r, nil
 }
@@ -71,6 +73,8 @@ func (r *resolver) put(ctx context.Context, text string) error {
 // check refuses what cannot be kept.
 func (r *resolver) check(_ context.Context, _ string, row platform.DNSForward) error {
 	switch {
+	case row.Relay && r.relays:
+		return nil
 	case row.Relay:
 		return fmt.Errorf("a name server of a relay: %w", platform.ErrUnsupported)
 	case row.Interface != "":

@@ -18,12 +18,22 @@ func TestUnits(t *testing.T) {
 			t.Errorf("%s is there: %v (%v)", unit, there, err)
 		}
 	}
+	runs := func(want bool) {
+		t.Helper()
+		since, err := s.Since(t.Context(), timesyncd)
+		if now := time.Now(); err != nil || want != (!since.IsZero() && since.After(now.Add(-time.Minute)) && !since.After(now)) || since.IsZero() == want {
+			t.Errorf("it runs since %v (%v), want %v", since, err, want)
+		}
+	}
+	runs(false)
 	if err := s.Restart(t.Context(), timesyncd); err != nil {
 		t.Error(err)
 	}
+	runs(true)
 	if err := s.Stop(t.Context(), timesyncd); err != nil {
 		t.Error(err)
 	}
+	runs(false)
 	if said := strings.Join(d.said(), "; "); said != "RestartUnit systemd-timesyncd.service; StopUnit systemd-timesyncd.service" {
 		t.Errorf("systemd was asked: %s", said)
 	}
