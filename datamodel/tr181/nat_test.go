@@ -39,6 +39,39 @@ func TestNATInterface(t *testing.T) {
 	}
 }
 
+// Somebody at the command line deletes a row that a transaction is changing: it
+// does not come back, and nothing else of the transaction is done.
+func TestRowGoneUnderATransaction(t *testing.T) {
+	h := build(t)
+	p := h.add(mappings)
+	h.set(p, "InternalClient=camera.lan")
+	key := keys(h, h.platform.NAT.Mappings)[1]
+	nat := h.find("Device.NAT.InterfaceSetting.", "Enable", "true")
+	err := h.try(func(tx *datamodel.Tx) error {
+		err := tx.Set(t.Context(), datamodel.Assignment{Path: p + "ExternalPort", Value: "8080"}, datamodel.Assignment{Path: nat + "Enable", Value: "false"})
+		if err != nil {
+			return err
+		}
+		b, err := h.platform.Config.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.platform.NAT.Mappings.Delete(b, key)
+		if err := b.Prepare(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return nil
+	})
+	blames(t, err, datamodel.ErrDenied, p+"InternalClient")
+	h.want(nat, "Enable=true")
+	if got := keys(h, h.platform.NAT.Mappings); len(got) != 1 {
+		t.Errorf("%q are there", got)
+	}
+}
+
 func TestPortMappingLife(t *testing.T) {
 	h := build(t)
 	h.values("Device.NAT.")

@@ -5,6 +5,7 @@ package openwrt_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -16,6 +17,7 @@ import (
 
 	"gatehouse/agent/api"
 	"gatehouse/agent/app"
+	"gatehouse/internal/uci"
 	"gatehouse/lab/acs"
 	"gatehouse/lab/ubusd"
 )
@@ -388,5 +390,56 @@ func TestBrokenPackage(t *testing.T) {
 	}
 	if h.file("wireless") != broken {
 		t.Error("it was written")
+	}
+	// The quotation mark that closes nothing is the last one of the file.
+	line := fmt.Sprintf("etc/config/wireless:%d: ", 1+strings.Count(broken[:strings.LastIndexByte(broken, '\'')], "\n"))
+	h.until("the log says where: "+line, func() bool { return h.log.has(line) })
+}
+
+// TestTwoWriters: an ACS and somebody at the command line write the same file at
+// the same time, each under libuci's lock: nothing of either is lost.
+func TestTwoWriters(t *testing.T) {
+	h := newHouse(t)
+	const times = 20
+	cli := uci.Dir{Config: filepath.Join(h.root, "etc/config")}
+	ended := make(chan error, 1)
+	go func() {
+		var failed error
+		for i := range times {
+			c := cli.Begin()
+			p, err := c.Package(t.Context(), "wireless")
+			if err == nil {
+				err = p.Section("radio1").Set("legacy_rates", fmt.Sprint(i))
+			}
+			if err == nil {
+				var s *uci.Section
+				if s, err = p.Add("wifi-vlan", fmt.Sprintf("cli%d", i)); err == nil {
+					err = s.Set("vid", fmt.Sprint(i))
+				}
+			}
+			if err == nil {
+				err = c.Prepare()
+			}
+			if err == nil {
+				err = c.Commit()
+			}
+			failed = errors.Join(failed, err)
+		}
+		ended <- failed
+	}()
+	ssid := h.find("Device.WiFi.SSID.", "SSID", "OpenWrt")
+	for i := range times {
+		h.set(ssid+"SSID", fmt.Sprintf("acs %d", i))
+	}
+	h.must(<-ended)
+	p, err := cli.Read("wireless")
+	h.must(err)
+	for i := range times {
+		if s := p.Section(fmt.Sprintf("cli%d", i)); s == nil || s.Get("vid") != fmt.Sprint(i) {
+			t.Errorf("what was written at the command line is lost: %d", i)
+		}
+	}
+	if got := p.Section("radio1").Get("legacy_rates"); got != fmt.Sprint(times-1) || h.one(ssid+"SSID") != fmt.Sprintf("acs %d", times-1) {
+		t.Errorf("the last are %q and %q", got, h.one(ssid+"SSID"))
 	}
 }

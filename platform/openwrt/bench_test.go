@@ -32,6 +32,7 @@ type bench struct {
 	router   *ubusd.Router
 	options  openwrt.Options
 	platform platform.Platform
+	log      *testLog
 	ran      [][]string // commands
 	stop     func()     // ends a life of ubusd
 }
@@ -50,7 +51,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(root) })
-	b := &bench{T: t, root: root}
+	b := &bench{T: t, root: root, log: &testLog{t: t}}
 	b.must(os.CopyFS(root, os.DirFS("testdata/root")))
 	b.must(os.Symlink("/proc/sys/net", filepath.Join(root, "proc/sys/net")))
 	b.must(os.MkdirAll(filepath.Join(root, "var/run/ubus"), 0o755))
@@ -67,18 +68,30 @@ func newBench(t *testing.T) *bench {
 		b.write("sbin/fw4", "") // that it is there says which firewall it is
 	}
 	b.begin()
-	b.options = openwrt.Options{Root: root, NetNS: b.ns, Settle: 100 * time.Millisecond, Run: b.run, Log: slog.New(slog.NewTextHandler(testLog{t}, nil))}
+	b.options = openwrt.Options{Root: root, NetNS: b.ns, Settle: 100 * time.Millisecond, Run: b.run, Log: slog.New(slog.NewTextHandler(b.log, nil))}
 	b.platform, err = openwrt.New(b.options)
 	b.must(err)
 	return b
 }
 
-// testLog shows what the backend says beside the test that fails.
-type testLog struct{ t *testing.T }
+// testLog shows what is said beside the test that fails, and keeps it.
+type testLog struct {
+	t  *testing.T
+	mu sync.Mutex
+	b  strings.Builder
+}
 
-func (l testLog) Write(b []byte) (int, error) {
+func (l *testLog) Write(b []byte) (int, error) {
 	l.t.Log(strings.TrimSpace(string(b)))
-	return len(b), nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *testLog) has(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Contains(l.b.String(), text)
 }
 
 func (b *bench) run(_ context.Context, argv ...string) error {
