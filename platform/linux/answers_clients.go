@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"gatehouse/platform"
 )
@@ -48,7 +49,7 @@ func (c dhcpClient) clientAnswers(ctx context.Context) (all []platform.DHCPAnswe
 	}
 	for _, name := range expand(c.b.paths.dhclientLeases) {
 		if text, err := readFile(name, fileLimit); err == nil {
-			all = append(all, dhclientAnswers(text)...)
+			all = append(all, dhclientAnswers(text, time.Now())...)
 		}
 	}
 	err = eachFile(c.b.paths.dhcpcdLeases, func(name string, text []byte) {
@@ -61,16 +62,21 @@ func (c dhcpClient) clientAnswers(ctx context.Context) (all []platform.DHCPAnswe
 	return all, err
 }
 
-// dhclientAnswers reads dhclient.leases(5). The file is a log: the last lease of
-// an interface counts.
-func dhclientAnswers(b []byte) (all []platform.DHCPAnswer) {
+// dhclientAnswers reads dhclient.leases(5). The file is a log that outlives the
+// network: the last lease of an interface counts, as long as it lasts.
+func dhclientAnswers(b []byte, at time.Time) (all []platform.DHCPAnswer) {
 	var now platform.DHCPAnswer
+	over := false
 	for l := range strings.Lines(string(b)) {
 		l = strings.TrimSpace(l)
 		word, rest, _ := strings.Cut(strings.TrimSuffix(l, ";"), " ")
 		switch word {
 		case "lease":
-			now = platform.DHCPAnswer{}
+			now, over = platform.DHCPAnswer{}, false
+		case "expire": // "4 2026/01/01 12:00:00", in UTC; or never
+			_, rest, _ = strings.Cut(rest, " ")
+			ends, err := time.Parse("2006/01/02 15:04:05", rest)
+			over = err == nil && ends.Before(at)
 		case "interface":
 			now.Link = strings.Trim(rest, `"`)
 		case "option":
@@ -81,6 +87,9 @@ func dhclientAnswers(b []byte) (all []platform.DHCPAnswer) {
 				now.Identified = dhclientValue(v)
 			}
 		case "}":
+			if over {
+				now.Vendor, now.Identified = nil, nil
+			}
 			known := false
 			for i := range all {
 				if all[i].Link == now.Link {

@@ -3,11 +3,11 @@
 package linux
 
 import (
-	"encoding/hex"
 	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/platform"
 )
@@ -18,10 +18,17 @@ const bbf = "\x00\x00\x0d\xe9"
 func TestNetworkdAnswers(t *testing.T) {
 	root := t.TempDir()
 	const dir = "run/systemd/netif/leases/"
-	put(t, root, dir+"1", "# This is private data. Do not parse.\nADDRESS=192.0.2.2\nVENDOR_SPECIFIC="+hex.EncodeToString([]byte(option43))+"\n")
+	put(t, root, dir+"1", `# This is private data. Do not parse.
+ADDRESS=192.0.2.55
+NETMASK=255.255.255.0
+ROUTER=192.0.2.1
+LIFETIME=120
+CLIENTID=ff68c94f6d00020000ab110033bdebf95e192c
+VENDOR_SPECIFIC=011868747470733a2f2f6163732e6578616d706c652e6e65742fff
+`) // of systemd 252
 	put(t, root, dir+"999999999", "VENDOR_SPECIFIC=01\n")
 	put(t, root, dir+"x", "VENDOR_SPECIFIC=01\n")
-	want := []platform.DHCPAnswer{{Link: "lo", Vendor: []byte(option43)}}
+	want := []platform.DHCPAnswer{{Link: "lo", Vendor: []byte(option43 + "\xff")}}
 	if all, err := answers(t, root); err != nil || !reflect.DeepEqual(all, want) {
 		t.Errorf("%q %v", all, err)
 	}
@@ -43,17 +50,25 @@ lease {
   option vendor-encapsulated-options 1:18:68:74:74:70:73:3a:2f:2f:61:63:73:2e:65:78:61:6d:70:6c:65:2e:6e:65:74:2f:ff;
   option vivso 0:0:d:e9:1a:b:18:68:74:74:70:73:3a:2f:2f:61:63:73:2e:65:78:61:6d:70:6c:65:2e:6e:65:74:2f;
   option vendor.unknown-3561 b:18:68:74:74:70:73:3a:2f:2f:61:63:73:2e:65:78:61:6d:70:6c:65:2e:6e:65:74:2f;
-  renew 0 2026/11/22 07:16:54;
+  renew 0 2126/11/22 07:16:54;
+  expire 0 2126/11/22 07:18:04;
 }
 lease {
   interface "eth1";
   option vendor-encapsulated-options "a \"b\" \\ \101";
   option unknown-125 0:0:d:e9:1g;
+  expire never;
+}
+lease {
+  interface "eth2";
+  option vendor-encapsulated-options "https://old.example.net/";
+  expire 4 2020/01/01 12:00:00;
 }
 `)
 	want := []platform.DHCPAnswer{
 		{Link: "eth0", Vendor: []byte(option43 + "\xff"), Identified: []byte(bbf + "\x1a\x0b\x18" + acs)},
 		{Link: "eth1", Vendor: []byte(`a "b" \ A`)},
+		{Link: "eth2"},
 	}
 	if all, err := answers(t, root); err != nil || !reflect.DeepEqual(all, want) {
 		t.Errorf("%q %v", all, err)
@@ -98,7 +113,7 @@ func FuzzClientLeases(f *testing.F) {
 	f.Add([]byte(bootp("\x2b\x03abc\xff")))
 	f.Add([]byte("\x07\x01\x02\x03\x00\x11\x00\x04" + bbf))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		all := append(dhclientAnswers(b), dhcpMessage("eth0", b), dhcpv6Message("eth0", b))
+		all := append(dhclientAnswers(b, time.Unix(1767225600, 0)), dhcpMessage("eth0", b), dhcpv6Message("eth0", b))
 		for _, a := range all {
 			if len(a.Vendor)+len(a.Identified)+len(a.Identified6) > len(b) {
 				t.Errorf("%d bytes made %q", len(b), a)
