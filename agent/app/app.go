@@ -109,20 +109,24 @@ type Agent struct {
 	network   atomic.Pointer[network]     // made by the first session
 	unchecked atomic.Pointer[cwmp.Client] // of a session that was held without a clock
 
-	// Flags, each with one task that waits for it.
-	extras   []extra       // optional parts
-	provider provider      // one of them; nil: not built in
-	good     chan struct{} // a session went well
-	rebind   chan struct{} // the connection request server has other settings now
-	measure  chan struct{} // the counters are to be asked for elsewhere now
-	networks chan struct{} // links, addresses, routes may be others now
-	mappings chan struct{} // port mappings, or the clock that ends them, may be others now
-	changed  chan struct{} // settings have other values now
-	clock    chan struct{} // the wall clock was set
+	extras   []extra  // optional parts
+	provider provider // one of them; nil: not built in
+
+	good     *chore // a session went well
+	requests *chore // the connection request server; other settings
+	metrics  *chore // where the counters can be asked for; another place
+	networks *chore // links, addresses, routes may be others now
+	mappings *chore // port mappings, or the clock that ends them, may be others now
+	changed  *chore // settings have other values now
+	clock    *chore // the wall clock was set
+	queued   *chore // transfers, due at another time now
+	tests    *chore // diagnostics; one was requested
+	steady   bool   // of good
 
 	tried     sync.Once
 	answering chan struct{} // closed when the connection request server has had its first try
 	leaveSafe func()        // ends the tasks, so that the agent starts over as a whole
+	unlock    func() error  // the folders of state
 }
 
 // API is the service behind the agent's doors, for who shares its process.
@@ -138,54 +142,61 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		cfg.Who = control.Peer
 	}
 	for again := true; again && err == nil; {
-		again, err = runOnce(ctx, cfg)
+		again, err = runOnce(ctx, &cfg)
 	}
 	return err
 }
 
 // runOnce is one life of the agent. It is to have another one when its safe
 // mode has ended.
-func runOnce(ctx context.Context, cfg Config) (again bool, err error) {
-	a := &Agent{
-		cfg: cfg, log: cfg.Log,
-		good:      make(chan struct{}, 1),
-		rebind:    make(chan struct{}, 1),
-		measure:   make(chan struct{}, 1),
-		changed:   make(chan struct{}, 1),
-		clock:     make(chan struct{}, 1),
-		networks:  make(chan struct{}, 1),
-		mappings:  make(chan struct{}, 1),
-		answering: make(chan struct{}),
-		way:       way{trial: make(chan struct{}, 1)},
-	}
-	unlock, err := a.open()
-	if err != nil {
+func runOnce(ctx context.Context, cfg *Config) (again bool, err error) {
+	a := &Agent{cfg: *cfg, log: cfg.Log, answering: make(chan struct{}), unlock: func() error { return nil }}
+	defer func() { err = errors.Join(err, a.unlock()) }()
+	if err := apart(func() error { return a.begin(ctx) }); err != nil {
 		return false, err
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	a.startHealth(ctx)
-	if err := a.start(ctx); err != nil {
-		// A start that fails is a bad end, but for what the administrator has to
-		// correct: safe mode would not help, and would be there when it is.
-		if config := (errConfig{}); errors.As(err, &config) {
-			err = errors.Join(err, a.health.end())
-		}
-		return false, err
-	}
-	tasks := a.tasks()
 	if cfg.Ready != nil {
 		cfg.Ready(a)
 	}
-	tasksCtx, stop := context.WithCancel(ctx)
+	life, stop := context.WithCancel(ctx)
 	defer stop()
 	a.leaveSafe = stop
-	if err := runTasks(tasksCtx, a.log, tasks); err != nil {
+	if err := runTasks(life, a.log, a.tasks(), a.chores()); err != nil {
 		return false, err
 	}
 	if err := a.health.end(); err != nil {
 		a.log.Warn("this end may count as a bad one", "err", err)
 	}
 	return ctx.Err() == nil, nil
+}
+
+// apart runs f on a goroutine of its own. That of the caller waits as long as the
+// agent lives: the stack that f takes is given back, and not kept there.
+func apart(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	return <-done
+}
+
+// begin makes the agent. Nothing runs yet when it returns.
+func (a *Agent) begin(ctx context.Context) error {
+	a.makeChores()
+	unlock, err := a.open()
+	if err != nil {
+		return err
+	}
+	a.unlock = unlock
+	a.startHealth(ctx)
+	a.good.first = a.settlesAfter()
+	if err = a.start(ctx); err == nil {
+		return nil
+	}
+	// A start that fails is a bad end, but for what the administrator has to
+	// correct: safe mode would not help, and would be there when it is.
+	if config := (errConfig{}); errors.As(err, &config) {
+		err = errors.Join(err, a.health.end())
+	}
+	return err
 }
 
 // open opens the folders of state and takes the lock that keeps a second agent
@@ -278,6 +289,7 @@ func (a *Agent) startModel(ctx context.Context) (err error) {
 	}
 	a.extras = nil // of a start in safe mode
 	a.withUBus()   // at every start
+	a.withDBus()
 	var stun tr181.NAT
 	var xmpp tr181.XMPP
 	var provider tr181.Provider
@@ -393,27 +405,38 @@ func (a *Agent) runCore(ctx context.Context) error {
 	return a.core.Run(ctx)
 }
 
-// tasks is the whole agent as a table.
+// tasks and chores are the whole agent as a table.
 func (a *Agent) tasks() []task {
 	tasks := []task{
 		{name: "core", run: a.runCore, essential: true},
 		{name: "notify", run: a.notify.Run, essential: true, last: true},
 		{name: "platform events", run: a.watchPlatform},
-		{name: "relay", run: a.relay},
-		{name: "trial", run: a.watchTrial},
-		{name: "transfers", run: a.runner.Run},
-		{name: "diagnostics", run: a.diag.Run},
-		{name: "network", run: a.followNetwork},
-		{name: "port mappings", run: a.watchLeases},
-		{name: "connection requests", run: a.serveConnectionRequests},
 		{name: "control", run: a.serveControl},
-		{name: "dbus", run: a.serveDBus},
-		{name: "metrics", run: a.serveMetrics},
-		{name: "health", run: a.watchHealth},
-		{name: "reload", run: a.watchReload},
 	}
-	for _, e := range a.extras {
-		tasks = append(tasks, e.task)
+	if a.cfg.Reload != nil {
+		tasks = append(tasks, task{name: "reload", run: a.watchReload})
 	}
 	return tasks
+}
+
+// makeChores makes what others poke, from the start on.
+func (a *Agent) makeChores() {
+	a.good = &chore{name: "health", turn: a.settled}
+	a.requests = &chore{name: "connection requests", turn: a.serveConnectionRequests, rude: true}
+	a.metrics = &chore{name: "metrics", turn: a.serveMetrics, rude: true}
+	a.networks = &chore{name: "network", turn: a.followNetwork, settle: networkSettles, first: networkSettles}
+	a.mappings = &chore{name: "port mappings", turn: a.expireMappings}
+	a.changed = &chore{name: "settings", turn: a.relaySettings, first: whenPoked}
+	a.clock = &chore{name: "clock", turn: a.relayClock, first: whenPoked}
+	a.way.trial = &chore{name: "trial", turn: a.try, first: whenPoked}
+}
+
+func (a *Agent) chores() []*chore {
+	chores := []*chore{
+		a.good, a.requests, a.metrics, a.networks, a.mappings, a.changed, a.clock, a.way.trial, a.queued, a.tests,
+	}
+	for _, e := range a.extras {
+		chores = append(chores, e.chore)
+	}
+	return chores
 }

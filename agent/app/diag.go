@@ -28,8 +28,10 @@ func (a *Agent) startDiagnostics() *diag.Keeper {
 			now, _ := a.wall.Now()
 			return now
 		},
-		Log: a.log.With("component", "diag"),
+		Wake: func() { a.tests.poke() },
+		Log:  a.log.With("component", "diag"),
 	})
+	a.tests = &chore{name: "diagnostics", turn: a.diag.Turn}
 	return a.diag
 }
 

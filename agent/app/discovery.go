@@ -133,7 +133,7 @@ func (a *Agent) contacted(reached bool) {
 		d.lost = now
 	case now.Sub(d.lost) >= rediscovery && (d.asked.IsZero() || now.Sub(d.asked) >= rediscovery) && a.settings.Origin(settings.URL) == settings.DHCP:
 		d.asked, d.renew = now, true
-		poke(a.networks)
+		a.networks.poke()
 	}
 }
 

@@ -87,45 +87,13 @@ func admit(path string, mode os.FileMode) error {
 	return os.Chmod(path, mode)
 }
 
-// serveConnectionRequests listens for the ACS as the settings want it, and
-// starts over when they change. A port that cannot be had is tried again.
-func (a *Agent) serveConnectionRequests(ctx context.Context) error {
-	pause := firstPause
-	for ctx.Err() == nil {
-		began := time.Now()
-		err := a.serveOnce(ctx)
-		if err == nil {
-			pause = firstPause
-			continue
-		}
-		if time.Since(began) >= steady {
-			pause = firstPause
-		}
-		a.listening(ctx, 0, "")
-		a.log.Warn("no connection requests can be taken", "again in", pause, "err", err)
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-		case <-a.rebind:
-		case <-timer.C:
-		}
-		timer.Stop()
-		pause = min(2*pause, lastPause)
-	}
-	return nil
-}
-
-// serveOnce listens until the settings change; that, and the end of ctx, is no
-// error.
-func (a *Agent) serveOnce(ctx context.Context) error {
+// serveConnectionRequests listens for the ACS as the settings want it, and starts
+// over when they change. A port that cannot be had is tried again.
+func (a *Agent) serveConnectionRequests(ctx context.Context) (again time.Duration, err error) {
 	s := a.settings
 	if !s.Bool(settings.HTTPConnectionRequestEnable) {
 		a.listening(ctx, 0, "")
-		select {
-		case <-ctx.Done():
-		case <-a.rebind:
-		}
-		return nil
+		return 0, nil
 	}
 	if s.Get(settings.ConnectionRequestPath) == "" { // after a factory reset
 		if err := s.Generate(); err != nil {
@@ -134,31 +102,24 @@ func (a *Agent) serveOnce(ctx context.Context) error {
 	}
 	path := s.Get(settings.ConnectionRequestPath)
 	l, err := a.listen(ctx, s.Get(settings.Interface), s.Number(settings.ConnectionRequestPort))
-	if err != nil {
-		return err
+	if err == nil {
+		a.listening(ctx, portOf(l.Addr()), path)
+		server := &connreq.Server{
+			Path: func() string { return path },
+			Credentials: func() (string, string) {
+				return s.Get(settings.ConnectionRequestUsername), s.Get(settings.ConnectionRequestPassword)
+			},
+			AllowEmpty: s.Bool(settings.ConnectionRequestOpen),
+			Guard:      a.guard,
+			Log:        a.log.With("component", "connreq"),
+		}
+		err = server.Serve(ctx, l)
 	}
-	a.listening(ctx, portOf(l.Addr()), path)
-	server := &connreq.Server{
-		Path: func() string { return path },
-		Credentials: func() (string, string) {
-			return s.Get(settings.ConnectionRequestUsername), s.Get(settings.ConnectionRequestPassword)
-		},
-		AllowEmpty: s.Bool(settings.ConnectionRequestOpen),
-		Guard:      a.guard,
-		Log:        a.log.With("component", "connreq"),
+	if err != nil && ctx.Err() == nil {
+		a.listening(ctx, 0, "")
+		return 0, fmt.Errorf("no connection requests can be taken: %w", err)
 	}
-	serving, stop := context.WithCancel(ctx)
-	defer stop()
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(serving, l) }()
-	select {
-	case <-a.rebind:
-		stop()
-		<-ended
-		return nil
-	case err := <-ended:
-		return err
-	}
+	return 0, nil
 }
 
 // listening makes ConnectionRequestURL true, and says so when it is another.

@@ -16,7 +16,7 @@ import (
 // that a build tag no_NAME leaves out. What it hears are hints; nil: it does not
 // care.
 type extra struct {
-	task     task
+	chore    *chore
 	settings func() // settings, or rows that the agent keeps, may have other values now
 	network  func() // links, addresses, the way to the ACS
 	clock    func() // the wall clock was set

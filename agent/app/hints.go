@@ -50,90 +50,66 @@ func (a *Agent) platformEvent(e platform.Event) {
 	switch e.Topic {
 	case platform.Resync:
 		a.resync()
-		poke(a.networks)
-		poke(a.clock)
-		poke(a.mappings)
+		a.networks.poke()
+		a.clock.poke()
+		a.mappings.poke()
 		return
 	case platform.LinkChanged, platform.AddressChanged, platform.RouteChanged, platform.ResolverChanged, platform.DHCPAnswered:
-		poke(a.networks)
+		a.networks.poke()
 	case platform.ClockStepped:
-		poke(a.clock)
-		poke(a.mappings)
+		a.clock.poke()
+		a.mappings.poke()
 	case platform.ConfigChanged:
-		poke(a.mappings)
+		a.mappings.poke()
 	}
 	a.hint(datamodel.Topic(e.Topic))
-}
-
-// poke sets a flag that somebody waits for.
-func poke(flag chan struct{}) {
-	select {
-	case flag <- struct{}{}:
-	default:
-	}
 }
 
 // networkSettles is how long the network may go on changing before we look.
 const networkSettles = 500 * time.Millisecond
 
-// relay hands core the news that come from goroutines which must not wait for
-// it: a commit on core's own goroutine changes settings, too.
-func (a *Agent) relay(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-a.changed:
-			a.post(core.SettingsChanged{})
-		case <-a.clock:
-			a.clockStepped(ctx)
-			a.tell(ofClock)
-			a.post(core.ClockStepped{})
-		}
-	}
+// relaySettings hands core the news of other settings. They come from goroutines
+// which must not wait for it: a commit on core's own changes settings, too.
+func (a *Agent) relaySettings(context.Context) (again time.Duration, err error) {
+	a.post(core.SettingsChanged{})
+	return 0, nil
+}
+
+// relayClock tells everybody that the wall clock was set.
+func (a *Agent) relayClock(ctx context.Context) (again time.Duration, err error) {
+	a.clockStepped(ctx)
+	a.tell(ofClock)
+	a.post(core.ClockStepped{})
+	return 0, nil
 }
 
 // followNetwork puts rows that the agent keeps back into the kernel when their
 // link is there again, keeps ConnectionRequestURL true, reads what DHCP says of
 // the ACS, and tells core that a way to the ACS may have come back.
-func (a *Agent) followNetwork(ctx context.Context) error {
-	poke(a.networks) // at the start everything is new
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-a.networks:
-		}
-		if err := sleep(ctx, networkSettles); err != nil {
-			return nil
-		}
-		select { // what came in the meantime is covered by this look
-		case <-a.networks:
-		default:
-		}
-		if n := a.network.Load(); n != nil {
-			n.dialer.Resolver.Flush() // another network may have other answers
-		}
-		a.putBack(ctx)
-		changed, newWay := a.reach.refresh(ctx)
-		if a.reach.cut() {
-			a.way.good.Store(false)
-		}
-		if changed {
-			a.hint(tr181.ReachChanged)
-		}
-		a.tell(ofNetwork)
-		if a.discover(ctx) {
-			a.hint(tr181.GatewayChanged)
-		}
-		a.renewLeases(ctx)
-		if newWay {
-			a.post(core.NetworkUp{})
-			if !a.reach.listens() {
-				poke(a.rebind) // its interface may have come up
-			}
+func (a *Agent) followNetwork(ctx context.Context) (again time.Duration, err error) {
+	if n := a.network.Load(); n != nil {
+		n.dialer.Resolver.Flush() // another network may have other answers
+	}
+	a.putBack(ctx)
+	changed, newWay := a.reach.refresh(ctx)
+	if a.reach.cut() {
+		a.way.good.Store(false)
+	}
+	if changed {
+		a.hint(tr181.ReachChanged)
+	}
+	a.tell(ofNetwork)
+	if a.discover(ctx) {
+		a.hint(tr181.GatewayChanged)
+	}
+	a.renewLeases(ctx)
+	if newWay {
+		a.post(core.NetworkUp{})
+		if !a.reach.listens() {
+			a.requests.poke() // its interface may have come up
 		}
 	}
+	return 0, nil
 }
 
 // putBack makes the kernel have what the agent keeps for it.
@@ -159,19 +135,19 @@ func sleep(ctx context.Context, d time.Duration) error {
 func (a *Agent) settingsChanged(names []string) {
 	a.hint(tr181.SettingsChanged)
 	a.tell(ofSettings)
-	poke(a.changed)
+	a.changed.poke()
 	for _, n := range names {
 		switch {
 		case n == settings.HTTPConnectionRequestEnable, strings.HasPrefix(n, "cpe."):
-			poke(a.rebind)
+			a.requests.poke()
 		case n == settings.MetricsListen:
-			poke(a.measure)
+			a.metrics.poke()
 		case n == settings.LogLevel:
 			a.logLevel()
 		}
 		switch n {
 		case settings.DHCPDiscovery, settings.DHCPDomains, settings.Interface, settings.AllowHTTP:
-			poke(a.networks) // what DHCP says is believed by these
+			a.networks.poke() // what DHCP says is believed by these
 		}
 	}
 }
@@ -188,6 +164,6 @@ func (a *Agent) written(ctx context.Context, paths []string) {
 func (a *Agent) writtenByACS(ctx context.Context, paths []string) {
 	a.api.Resync()
 	a.tell(ofSettings)
-	poke(a.networks)
+	a.networks.poke()
 	a.pokeMappings(paths)
 }

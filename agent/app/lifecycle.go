@@ -92,21 +92,22 @@ func (a *Agent) startHealth(ctx context.Context) {
 	}
 }
 
-// watchHealth calls the agent steady after a good session, or when it has been
-// running for long enough. In safe mode it then starts over as a whole.
-func (a *Agent) watchHealth(ctx context.Context) error {
-	wait := soonAfterStart
+// settlesAfter is how long the agent has to run, without a good session, until
+// it counts as steady.
+func (a *Agent) settlesAfter() time.Duration {
 	if a.safe {
-		wait = safeModeLasts
+		return safeModeLasts
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-a.good:
-	case <-timer.C:
+	return soonAfterStart
+}
+
+// settled calls the agent steady, once: after a good session, or when it has been
+// running for long enough. In safe mode it then starts over as a whole.
+func (a *Agent) settled(context.Context) (again time.Duration, err error) {
+	if a.steady {
+		return 0, nil
 	}
+	a.steady = true
 	if err := a.health.steady(); err != nil {
 		a.log.Warn("a later end of this process may count as a bad one", "err", err)
 	}
@@ -114,8 +115,7 @@ func (a *Agent) watchHealth(ctx context.Context) error {
 		a.log.Info("safe mode ends")
 		a.leaveSafe()
 	}
-	<-ctx.Done()
-	return nil
+	return 0, nil
 }
 
 // logLevel puts the level of the log where the configuration wants it.

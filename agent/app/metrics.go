@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -17,47 +18,18 @@ import (
 // serveMetrics serves the counters where the settings want them, which is
 // nowhere by default, and starts over when they change. A place that cannot be
 // had is tried again.
-func (a *Agent) serveMetrics(ctx context.Context) error {
-	pause := firstPause
-	for ctx.Err() == nil {
-		where := a.settings.Get(settings.MetricsListen)
-		if where == "" {
-			a.otherMetrics(ctx, 0)
-			continue
-		}
-		began := time.Now()
-		err := a.serveMetricsAt(ctx, where)
-		if err == nil {
-			pause = firstPause
-			continue
-		}
-		if time.Since(began) >= steady {
-			pause = firstPause
-		}
-		a.log.Warn("the counters cannot be asked for", "listen", where, "again in", pause, "err", err)
-		a.otherMetrics(ctx, pause)
-		pause = min(2*pause, lastPause)
+func (a *Agent) serveMetrics(ctx context.Context) (again time.Duration, err error) {
+	where := a.settings.Get(settings.MetricsListen)
+	if where == "" {
+		return 0, nil
 	}
-	return nil
+	if err := a.serveMetricsAt(ctx, where); err != nil {
+		return 0, fmt.Errorf("the counters cannot be asked for at %s: %w", where, err)
+	}
+	return 0, nil
 }
 
-// otherMetrics waits until the settings change, or for a while if that is not 0.
-func (a *Agent) otherMetrics(ctx context.Context, while time.Duration) {
-	var passed <-chan time.Time
-	if while > 0 {
-		timer := time.NewTimer(while)
-		defer timer.Stop()
-		passed = timer.C
-	}
-	select {
-	case <-ctx.Done():
-	case <-a.measure:
-	case <-passed:
-	}
-}
-
-// serveMetricsAt serves until the settings change; that, and the end of ctx, is
-// no error.
+// serveMetricsAt serves until ctx ends, which is no error.
 func (a *Agent) serveMetricsAt(ctx context.Context, where string) error {
 	network, address := "tcp", where
 	path, unix := strings.CutPrefix(where, "unix:")
@@ -85,17 +57,7 @@ func (a *Agent) serveMetricsAt(ctx context.Context, where string) error {
 		st, _ := a.api.Status(api.Caller{Name: "metrics", Rights: api.Read}) // who may read is not refused
 		return st
 	}}
-	serving, stop := context.WithCancel(ctx)
-	defer stop()
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(serving, l) }()
-	select {
-	case <-a.measure:
-		stop()
-		return <-ended
-	case err := <-ended:
-		return err
-	}
+	return server.Serve(ctx, l)
 }
 
 // removeSocket removes what a killed agent left behind, and nothing that is no

@@ -63,7 +63,7 @@ func (s *sessions) Run(ctx context.Context, o core.Order, informed func()) core.
 	}
 	s.remember(o.URL, report)
 	if err == nil {
-		poke(s.agent.good)
+		s.agent.good.poke()
 		s.agent.tell(ofSession)
 	}
 	if s.agent.cfg.Rest != nil {

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// A task is one goroutine of the agent, with a name and a restart rule.
+// A task is one goroutine of the agent, with a name and a restart rule. One that
+// mostly waits is a chore.
 type task struct {
 	name string
 	run  func(ctx context.Context) error
@@ -37,7 +38,7 @@ var errEndedEarly = errors.New("ended by itself")
 
 // runTasks runs all of them until ctx ends or an essential one fails, and
 // returns when every one has ended.
-func runTasks(ctx context.Context, log *slog.Logger, tasks []task) error {
+func runTasks(ctx context.Context, log *slog.Logger, tasks []task, chores []*chore) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	lasting, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -56,7 +57,14 @@ func runTasks(ctx context.Context, log *slog.Logger, tasks []task) error {
 			}
 		})
 	}
+	for _, c := range chores {
+		c.start(ctx, log)
+	}
+	<-ctx.Done()
 	others.Wait()
+	for _, c := range chores {
+		c.end()
+	}
 	stop()
 	last.Wait()
 	select {

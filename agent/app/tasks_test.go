@@ -23,7 +23,7 @@ func TestEssentialTask(t *testing.T) {
 			err := runTasks(t.Context(), quiet, []task{
 				{name: "patient", run: waits},
 				{name: "heart", essential: true, run: func(context.Context) error { time.Sleep(time.Hour); return errBroken }},
-			})
+			}, nil)
 			if !errors.Is(err, errBroken) || err.Error() != "heart: broken" {
 				t.Errorf("%v", err)
 			}
@@ -31,7 +31,7 @@ func TestEssentialTask(t *testing.T) {
 	})
 	t.Run("ends by itself", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			err := runTasks(t.Context(), quiet, []task{{name: "heart", essential: true, run: func(context.Context) error { return nil }}})
+			err := runTasks(t.Context(), quiet, []task{{name: "heart", essential: true, run: func(context.Context) error { return nil }}}, nil)
 			if !errors.Is(err, errEndedEarly) {
 				t.Errorf("%v", err)
 			}
@@ -48,7 +48,7 @@ func TestOptionalTask(t *testing.T) {
 		err := runTasks(ctx, quiet, []task{{name: "extra", run: func(context.Context) error {
 			runs = append(runs, time.Since(began).Round(time.Second))
 			return errBroken
-		}}})
+		}}}, nil)
 		s := time.Second
 		want := []time.Duration{0, 1 * s, 3 * s, 7 * s, 15 * s, 31 * s, 63 * s, 127 * s, 255 * s, 511 * s, 811 * s, 1111 * s}
 		if err != nil || !slices.Equal(runs, want) {
@@ -75,7 +75,7 @@ func TestLastTask(t *testing.T) {
 				ended = append(ended, "slow")
 				return nil
 			}},
-		})
+		}, nil)
 		if err != nil || !slices.Equal(ended, []string{"slow", "ear"}) {
 			t.Errorf("%v, %v", err, ended)
 		}

@@ -38,6 +38,8 @@ func (a *Agent) startTransfers(ctx context.Context) {
 		Boot: boot, Version: a.softwareVersion, OwnLog: a.writeSessions, LogName: a.logName,
 		Log: log,
 	}
+	a.queued = &chore{name: "transfers", turn: a.runner.Turn}
+	queue.Wake = a.queued.poke
 	a.transfers = &rpc.Transfers{
 		Queue: queue, Uploads: []transfer.Kind{transfer.Log},
 		Room: a.runner.Room, LogName: a.logName, CheckURL: a.settings.CheckURL,

@@ -31,8 +31,8 @@ const (
 
 // A way is what is known of the way to the ACS.
 type way struct {
-	good  atomic.Bool   // the last session, since a link upstream came up, had an answer
-	trial chan struct{} // flag: something may be on trial
+	good  atomic.Bool // the last session, since a link upstream came up, had an answer
+	trial *chore      // something may be on trial
 }
 
 // startAftermath reads what an earlier process has left. Nothing of it is done
@@ -43,7 +43,7 @@ func (a *Agent) startAftermath() {
 		log:   a.log.With("component", "after"),
 		work:  map[string]func(context.Context, []string) error{},
 		good:  a.way.good.Load,
-		trial: func() { poke(a.way.trial) },
+		trial: func() { a.way.trial.poke() },
 		after: a.afterWork,
 		again: func(pause time.Duration) { time.AfterFunc(pause, func() { a.post(core.After{}) }) },
 	}
@@ -60,7 +60,7 @@ func (a *Agent) startAftermath() {
 	}
 	m.load()
 	if m.onTrial() {
-		poke(a.way.trial)
+		a.way.trial.poke()
 	}
 	a.after = m
 }
@@ -70,39 +70,25 @@ func (a *Agent) startAftermath() {
 // above all, which takes what it wrote for what is there.
 func (a *Agent) afterWork(takenBack bool) {
 	a.model.Reloaded()
-	poke(a.networks)
+	a.networks.poke()
 	a.hint(tr181.ConfigChanged) // what is configured is in effect now
 	if !takenBack {
 		return
 	}
-	poke(a.mappings)
+	a.mappings.poke()
 	a.resync()
 	a.tell(ofSettings)
 	a.post(core.ValueChange{})
 }
 
-// watchTrial is the task that takes back what cuts the agent off.
-func (a *Agent) watchTrial(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-a.way.trial:
-		}
-		if err := a.try(ctx); err != nil {
-			return nil
-		}
-	}
-}
-
-// try looks for the ACS until it is there or everything on trial is taken back.
-// It returns the error of ctx only.
-func (a *Agent) try(ctx context.Context) error {
+// try takes back what cuts the agent off: it looks for the ACS until it is there
+// or everything on trial is taken back. It returns the error of ctx only.
+func (a *Agent) try(ctx context.Context) (again time.Duration, err error) {
 	began, looked := time.Now(), time.Now()
 	var gone time.Duration
 	for pause := firstTry; a.after.onTrial(); pause = tryEvery {
 		if err := sleep(ctx, pause); err != nil {
-			return err
+			return 0, err
 		}
 		since := time.Since(looked)
 		looked = time.Now()
@@ -112,11 +98,11 @@ func (a *Agent) try(ctx context.Context) error {
 		}
 		err := a.reachACS(ctx)
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return 0, ctx.Err()
 		}
 		if err == nil {
 			a.after.confirm()
-			return nil
+			return 0, nil
 		}
 		gone += since
 		a.log.Warn("the ACS cannot be reached since something was changed", "for", gone.Round(time.Second), "taken back after", wayGone, "err", err)
@@ -127,7 +113,7 @@ func (a *Agent) try(ctx context.Context) error {
 		a.post(core.NetworkUp{})
 		gone = 0 // what could not be taken back is tried again
 	}
-	return nil
+	return 0, nil
 }
 
 // reachACS looks whether there is a way to the ACS: a route, a name server that

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/agent/core"
@@ -23,12 +24,12 @@ const (
 
 // lightweight is Annex M of TR-069 in the agent: it tells of changes by
 // datagrams, those of active attributes at once, those of passive ones with
-// them or when the trigger is due. Its goroutine sleeps until one of these.
+// them or when the trigger is due.
 type lightweight struct {
 	agent  *Agent
 	sender nat.Notifier
 
-	look, news, way chan struct{} // settings or the clock; an active change; the network
+	look, news, way atomic.Bool // since the last turn: settings or the clock; an active change; the network
 
 	on     bool          // a protocol is used
 	slot   time.Time     // when the trigger is due; zero: never
@@ -45,50 +46,43 @@ func (a *Agent) withLightweight() bool {
 			Resolver: names{a}, Listen: a.listenUDP(), Local: a.reach.local,
 			Now: func() time.Time { now, _ := a.wall.Now(); return now },
 		},
-		look: make(chan struct{}, 1), news: make(chan struct{}, 1), way: make(chan struct{}, 1),
 	}
-	look := func() { poke(l.look) }
+	l.look.Store(true)
+	c := &chore{name: "lightweight notifications", turn: l.run}
+	hear := func(what *atomic.Bool) func() {
+		return func() {
+			what.Store(true)
+			c.poke()
+		}
+	}
 	a.extras = append(a.extras, extra{
-		task:     task{name: "lightweight notifications", run: l.run},
-		settings: look, clock: look,
-		network: func() { poke(l.way) },
-		light:   func() { poke(l.news) },
+		chore: c, settings: hear(&l.look), clock: hear(&l.look), network: hear(&l.way), light: hear(&l.news),
 	})
 	return true
 }
 
-func (l *lightweight) run(ctx context.Context) error {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	poke(l.look)
-	for {
-		wake := timer.C
-		if d, ok := l.sleep(time.Now()); ok {
-			timer.Reset(d)
-		} else {
-			timer.Stop()
-			wake = nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-l.look:
-			if err := l.configure(ctx, time.Now()); err != nil {
-				return err
-			}
-		case <-l.news:
-			l.soon(time.Now())
-		case <-l.way:
-			if l.failed > 0 {
-				l.failed = 0
-				l.soon(time.Now())
-			}
-		case <-wake:
-			if err := l.turn(ctx, time.Now()); err != nil {
-				return err
-			}
+// run heeds what was heard, and does what is due.
+func (l *lightweight) run(ctx context.Context) (again time.Duration, err error) {
+	if l.look.Swap(false) {
+		if err := l.configure(ctx, time.Now()); err != nil {
+			l.look.Store(true)
+			return 0, err
 		}
 	}
+	if l.news.Swap(false) {
+		l.soon(time.Now())
+	}
+	if l.way.Swap(false) && l.failed > 0 {
+		l.failed = 0
+		l.soon(time.Now())
+	}
+	if err := l.turn(ctx, time.Now()); err != nil {
+		return 0, err
+	}
+	if d, ok := l.sleep(time.Now()); ok {
+		return max(d, time.Millisecond), nil
+	}
+	return 0, nil
 }
 
 // sleep is how long nothing is due.

@@ -25,7 +25,8 @@ import (
 // rueconfig, shown in the data model, and applied.
 type rue struct {
 	agent *Agent
-	poked chan struct{}
+	heed  *chore      // other settings
+	fetch *chore      // the client; there is another one
 	live  atomic.Bool // the agent runs: the tree and what listens are there
 	voice *voice
 
@@ -38,8 +39,13 @@ type rue struct {
 // withRUE adds the provider's configuration to the agent. What is on disk
 // counts from the start, for it may say where the ACS is.
 func (a *Agent) withRUE() (tr181.Provider, tr181.Voice) {
-	r := &rue{agent: a, poked: make(chan struct{}, 1)}
-	r.voice = &voice{agent: a, rue: r, poked: make(chan struct{}, 1)}
+	r := &rue{agent: a}
+	r.heed = &chore{name: "rue settings", turn: r.changed, first: whenPoked}
+	r.fetch = &chore{name: "rue", turn: r.run, rude: true}
+	r.voice = &voice{agent: a, rue: r}
+	// Changes come in groups, and a client of other settings has not read its copy
+	// yet.
+	r.voice.chore = &chore{name: "voice", turn: r.voice.run, first: networkSettles, settle: networkSettles}
 	a.provider = r
 	r.remake()
 	if c, err := r.present(); err == nil {
@@ -48,17 +54,15 @@ func (a *Agent) withRUE() (tr181.Provider, tr181.Voice) {
 		}
 	}
 	a.extras = append(a.extras, extra{
-		task: task{name: "rue", run: r.run}, settings: r.poke, network: r.network, clock: r.clockSet, status: r.status,
-	}, extra{
-		task: task{name: "voice", run: r.voice.run},
-	})
+		chore: r.fetch, settings: r.poke, network: r.network, clock: r.clockSet, status: r.status,
+	}, extra{chore: r.heed}, extra{chore: r.voice.chore})
 	return r, r.voice
 }
 
 // poke hears of other settings, and of rows that were written.
 func (r *rue) poke() {
-	poke(r.poked)
-	poke(r.voice.poked)
+	r.heed.poke()
+	r.voice.chore.poke()
 }
 
 var errNoProvider = api.Refuse(api.InvalidArguments, "", "no provider is configured: set enable, domain, username and password in section rue")
@@ -193,33 +197,23 @@ func (r *rue) factory() []byte {
 	return text
 }
 
-// run keeps the present client fresh, and changes it with the settings.
-func (r *rue) run(ctx context.Context) error {
-	r.live.Store(true)
-	for {
-		client, err := r.present()
-		running, stop := context.WithCancel(ctx)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			if err == nil {
-				err = client.Run(running)
-			}
-		}()
-		for changed := false; !changed; {
-			select {
-			case <-ctx.Done():
-				stop()
-				<-done
-				return nil
-			case <-r.poked:
-				changed = r.remake()
-			}
-		}
-		stop()
-		<-done
+// changed has another client run when the settings ask for one.
+func (r *rue) changed(context.Context) (again time.Duration, err error) {
+	if r.remake() {
+		r.fetch.poke()
+	}
+	return 0, nil
+}
+
+// run keeps the present client fresh, until there is another one.
+func (r *rue) run(ctx context.Context) (again time.Duration, err error) {
+	if r.live.Swap(true) {
 		r.forget()
 	}
+	if client, err := r.present(); err == nil {
+		_ = client.Run(ctx) // which tells by itself what goes wrong
+	}
+	return 0, nil
 }
 
 // forget takes back what a document did to the agent that is not the present
@@ -292,7 +286,7 @@ func (r *rue) apply(d *rueconfig.Document) {
 			a.log.Warn("the XMPP connection of the provider is not as it says", "err", err)
 		}
 		a.hint(tr181.ProviderChanged)
-		poke(r.voice.poked)
+		r.voice.chore.poke()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/url"
 	"sync/atomic"
+	"time"
 
 	"gatehouse/agent/api"
 	"gatehouse/agent/settings"
@@ -18,27 +19,24 @@ import (
 type stun struct {
 	agent  *Agent
 	client atomic.Pointer[nat.Client] // nil before STUN was enabled for the first time
-	wake   chan struct{}              // the settings are others, and there is no client to tell
+	chore  *chore
 }
 
 // withSTUN adds Annex G to the agent, and returns what the data model tells of
 // it.
 func (a *Agent) withSTUN() tr181.NAT {
-	s := &stun{agent: a, wake: make(chan struct{}, 1)}
+	s := &stun{agent: a}
+	s.chore = &chore{name: "stun", turn: s.run}
 	a.extras = append(a.extras, extra{
-		task: task{name: "stun", run: s.run}, settings: s.poke, network: s.poke, session: s.sessionSucceeded, status: s.status,
+		chore: s.chore, settings: s.poke, network: s.poke, session: s.sessionSucceeded, status: s.status,
 	})
 	return s
 }
 
-func (s *stun) run(ctx context.Context) error {
+func (s *stun) run(ctx context.Context) (again time.Duration, err error) {
 	a := s.agent
-	for !a.settings.Bool(settings.STUNEnable) { // most agents never need what a client weighs
-		select {
-		case <-s.wake:
-		case <-ctx.Done():
-			return nil
-		}
+	if !a.settings.Bool(settings.STUNEnable) { // most agents never need what a client weighs
+		return 0, nil
 	}
 	client, err := nat.New(nat.Config{
 		Settings:  s.settings,
@@ -52,10 +50,10 @@ func (s *stun) run(ctx context.Context) error {
 		Log:       a.log.With("component", "stun"),
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s.client.Store(client)
-	return client.Run(ctx)
+	return 0, client.Run(ctx)
 }
 
 // listenUDP opens sockets of the network that the agent was given; nil: the
@@ -96,7 +94,7 @@ func (s *stun) poke() {
 		c.Poke()
 		return
 	}
-	poke(s.wake)
+	s.chore.poke()
 }
 
 func (s *stun) sessionSucceeded() {

@@ -17,19 +17,24 @@ import (
 // withUBus adds the door on OpenWrt's bus. A build with the tag no_ubus has
 // none.
 func (a *Agent) withUBus() {
-	a.extras = append(a.extras, extra{task: task{name: "ubus", run: a.serveUBus}})
+	var door *ubus.Door
+	a.extras = append(a.extras, extra{chore: &chore{name: "ubus", turn: func(ctx context.Context) (again time.Duration, err error) {
+		if door == nil {
+			door = a.ubusDoor()
+		}
+		return door.Turn(ctx), nil
+	}}})
 }
 
-func (a *Agent) serveUBus(ctx context.Context) error {
+func (a *Agent) ubusDoor() *ubus.Door {
 	cfg := ubus.Config{
 		API: a.api, Caller: a.callerNamed, Start: time.Now(), Path: a.cfg.UBus, Dial: a.cfg.Dial, Log: a.log.With("component", "ubus"),
 		Request: func(ctx context.Context) error { return a.core.Post(ctx, core.ConnectionRequest{}) },
 	}
 	if a.cfg.Dial != nil { // a network in memory has no folders to watch
-		cfg.Wait = func(context.Context, string) bus.Waiter { return bus.Timed{} }
+		cfg.Wait = func(context.Context, string) bus.Waiter { return nil }
 	}
-	ubus.Run(ctx, cfg)
-	return nil
+	return ubus.New(cfg)
 }
 
 // callerNamed gives rights to a user by name, as ubusd tells it: to the groups

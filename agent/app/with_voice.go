@@ -29,7 +29,7 @@ import (
 type voice struct {
 	agent  *Agent
 	rue    *rue
-	poked  chan struct{}
+	chore  *chore
 	failed atomic.Bool // a voice stack could not be told
 	wrote  string      // our file, when there is one; run owns it
 }
@@ -37,35 +37,17 @@ type voice struct {
 // voiceAgain is how long to wait when a voice stack could not be told.
 const voiceAgain = 10 * time.Minute
 
-// run tells a voice stack whenever what counts may have changed.
-func (v *voice) run(ctx context.Context) error {
-	again := time.NewTimer(0) // what changed while we were away
-	defer again.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-again.C:
-		case <-v.poked:
-		}
-		// Changes come in groups, and a client of other settings has not read its
-		// copy yet.
-		if err := sleep(ctx, networkSettles); err != nil {
-			return nil
-		}
-		select {
-		case <-v.poked:
-		default:
-		}
-		err := v.tell(ctx, v.agent.model.VoiceSections(ctx))
-		if err != nil && ctx.Err() == nil {
-			v.agent.log.Warn("the voice stack does not have the provider's configuration", "err", err, "again", voiceAgain)
-			again.Reset(voiceAgain)
-		}
-		if v.failed.Swap(err != nil) != (err != nil) {
-			v.agent.hint(tr181.ProviderChanged)
-		}
+// run tells a voice stack when what counts may have changed.
+func (v *voice) run(ctx context.Context) (again time.Duration, err error) {
+	failed := v.tell(ctx, v.agent.model.VoiceSections(ctx))
+	if failed != nil && ctx.Err() == nil {
+		again = voiceAgain
+		v.agent.log.Warn("the voice stack does not have the provider's configuration", "err", failed, "again", again)
 	}
+	if v.failed.Swap(failed != nil) != (failed != nil) {
+		v.agent.hint(tr181.ProviderChanged)
+	}
+	return again, nil
 }
 
 // tell makes a voice stack's configuration be these sections.

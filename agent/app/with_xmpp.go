@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"gatehouse/agent/api"
 	"gatehouse/agent/settings"
@@ -22,9 +23,10 @@ import (
 // asks for sessions.
 type jabber struct {
 	agent  *Agent
-	client atomic.Pointer[xmpp.Client] // nil before it runs
-	kept   datamodel.Backing           // the JID that the server gave
-	last   atomic.Pointer[string]      // what kept holds
+	client atomic.Pointer[xmpp.Client] // nil before a connection was enabled for the first time
+	chore  *chore
+	kept   datamodel.Backing      // the JID that the server gave
+	last   atomic.Pointer[string] // what kept holds
 }
 
 // withXMPP adds Annex K to the agent, and returns what the data model tells of
@@ -40,14 +42,18 @@ func (a *Agent) withXMPP() tr181.XMPP {
 		a.log.Warn("the last JID is not known: the ACS may be told of a new one", "err", err)
 	}
 	j.last.Store(&last)
+	j.chore = &chore{name: "xmpp", turn: j.run}
 	a.extras = append(a.extras, extra{
-		task: task{name: "xmpp", run: j.run}, settings: j.changed, network: j.networkUp, clock: j.clockStepped, status: j.status,
+		chore: j.chore, settings: j.changed, network: j.networkUp, clock: j.clockStepped, status: j.status,
 	})
 	return j
 }
 
-func (j *jabber) run(ctx context.Context) error {
+func (j *jabber) run(ctx context.Context) (again time.Duration, err error) {
 	a := j.agent
+	if !j.params().Enable { // most agents never need what a client weighs
+		return 0, nil
+	}
 	client := xmpp.New(xmpp.Config{
 		Params:  j.params,
 		Allowed: a.model.AllowedJabberIDs,
@@ -65,7 +71,7 @@ func (j *jabber) run(ctx context.Context) error {
 		JID:        *j.last.Load(),
 	})
 	j.client.Store(client)
-	return client.Run(ctx)
+	return 0, client.Run(ctx)
 }
 
 // params is the row that ConnReqXMPPConnection points to; without one there is
@@ -127,7 +133,9 @@ func (j *jabber) statusChanged(now xmpp.Status) {
 func (j *jabber) changed() {
 	if c := j.client.Load(); c != nil {
 		c.ParamsChanged()
+		return
 	}
+	j.chore.poke()
 }
 
 func (j *jabber) networkUp() {
@@ -149,8 +157,11 @@ func (j *jabber) Connection(key datamodel.Key) (s tr181.XMPPStatus, ok bool) {
 		return s, false
 	}
 	c := j.client.Load()
-	if c == nil {
+	switch {
+	case c == nil && row.Enable:
 		return tr181.XMPPStatus{Status: string(xmpp.Connecting), JabberID: *j.last.Load()}, true
+	case c == nil:
+		return tr181.XMPPStatus{Status: string(xmpp.Disabled)}, true
 	}
 	now := c.Status()
 	return tr181.XMPPStatus{
@@ -161,11 +172,10 @@ func (j *jabber) Connection(key datamodel.Key) (s tr181.XMPPStatus, ok bool) {
 }
 
 func (j *jabber) status(st *api.Status) {
-	c := j.client.Load()
-	if c == nil {
-		return
+	now := xmpp.Status{State: xmpp.Disabled}
+	if c := j.client.Load(); c != nil {
+		now = c.Status()
 	}
-	now := c.Status()
 	t := j.agent.admitted("xmpp")
 	t.State, t.Server = string(now.State), now.Server
 	if r := now.Stats.Refused; !r.At.IsZero() { // the client knows better why

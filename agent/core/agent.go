@@ -48,7 +48,7 @@ type Agent struct {
 	restartTry int
 
 	phase    phase
-	ended    chan ended
+	ended    chan *ended
 	afterDue bool            // there is work for Config.After
 	work     context.Context // of transient goroutines
 	cancel   context.CancelFunc
@@ -83,7 +83,7 @@ func New(c Config) (*Agent, error) {
 		log:   c.Log,
 		inbox: make(chan call),
 		done:  make(chan struct{}),
-		ended: make(chan ended, 1),
+		ended: make(chan *ended, 1),
 		flash: saver{b: c.Flash},
 		run:   saver{b: c.Run},
 	}

@@ -91,7 +91,7 @@ func (a *Agent) runSession() {
 	a.log.Info("session begins", "session", o.ID, "events", codes(o.Events), "retry", o.RetryCount)
 	ctx := a.begin(session)
 	told := func() { _ = a.Ask(ctx, informed{o}) } // fails only when nobody is left to remember
-	go func() { a.ended <- ended{phase: session, order: o, result: a.cfg.Runner.Run(ctx, o, told)} }()
+	go func() { a.ended <- &ended{phase: session, order: o, result: a.cfg.Runner.Run(ctx, o, told)} }()
 }
 
 // begin enters a phase that a transient goroutine carries out.
@@ -104,7 +104,7 @@ func (a *Agent) begin(p phase) context.Context {
 func (a *Agent) runAfter() {
 	a.afterDue = false
 	ctx := a.begin(after)
-	go func() { a.ended <- ended{phase: after, result: Result{Err: a.cfg.After(ctx)}} }()
+	go func() { a.ended <- &ended{phase: after, result: Result{Err: a.cfg.After(ctx)}} }()
 }
 
 func (a *Agent) wantsRestart() bool {
@@ -117,7 +117,7 @@ func (a *Agent) runRestart() {
 	if a.d.wipe && a.cfg.Wipe != nil {
 		a.log.Info("factory reset")
 		ctx := a.begin(wiping)
-		go func() { a.ended <- ended{phase: wiping, result: Result{Err: a.cfg.Wipe(ctx)}} }()
+		go func() { a.ended <- &ended{phase: wiping, result: Result{Err: a.cfg.Wipe(ctx)}} }()
 		return
 	}
 	a.r.leaves++
@@ -125,7 +125,7 @@ func (a *Agent) runRestart() {
 	a.log.Info("the device restarts", "factory", a.d.factory)
 	factory := a.d.factory
 	ctx := a.begin(leaving)
-	go func() { a.ended <- ended{phase: leaving, result: Result{Err: a.cfg.Restart(ctx, factory)}} }()
+	go func() { a.ended <- &ended{phase: leaving, result: Result{Err: a.cfg.Restart(ctx, factory)}} }()
 }
 
 // refused plans another attempt to restart. Sessions go on meanwhile.
@@ -137,7 +137,7 @@ func (a *Agent) refused(err error) {
 }
 
 // finish takes in how a phase ended.
-func (a *Agent) finish(e ended) {
+func (a *Agent) finish(e *ended) {
 	a.phase = none
 	switch e.phase {
 	case session:

@@ -33,15 +33,16 @@ type Config struct {
 	Quiet func(ctx context.Context) error
 	// Done hears that a test is over, well or not.
 	Done func()
+	// Wake hears that Turn has something to do. It must not wait.
+	Wake func()
 	Now  func() time.Time // the wall clock
 	Log  *slog.Logger
 }
 
-// A Keeper is the tests. Its methods may be called from several goroutines; Run
-// is the task that carries them out.
+// A Keeper is the tests. Its methods may be called from several goroutines, but
+// for Turn, which carries them out.
 type Keeper struct {
 	Config
-	poke chan struct{} // a test was requested
 
 	mu    sync.Mutex
 	tests [tr181.TestKinds]entry
@@ -57,7 +58,7 @@ type entry struct {
 
 // New returns the tests as they are at the start.
 func New(c Config) *Keeper {
-	k := &Keeper{Config: c, poke: make(chan struct{}, 1)}
+	k := &Keeper{Config: c}
 	for i := range k.tests {
 		k.tests[i].test = tr181.FreshTest(tr181.TestKind(i))
 	}
@@ -77,40 +78,31 @@ func (k *Keeper) Test(kind tr181.TestKind) tr181.Test {
 // SetTest implements tr181.Diagnostics.
 func (k *Keeper) SetTest(kind tr181.TestKind, t tr181.Test) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	e := &k.tests[kind]
 	e.test = t
 	e.change++
 	if e.cancel != nil {
 		e.cancel()
 	}
-	select {
-	case k.poke <- struct{}{}:
-	default:
-	}
+	k.mu.Unlock()
+	k.Wake()
 }
 
-// Run runs what is requested until ctx ends.
-func (k *Keeper) Run(ctx context.Context) error {
-	for {
+// Turn runs what is requested, until nothing is. It has nothing to do again
+// before Wake is called.
+func (k *Keeper) Turn(ctx context.Context) (again time.Duration, err error) {
+	for ctx.Err() == nil {
 		kind, ok := k.requested()
 		if !ok {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-k.poke:
-			}
-			continue
+			return 0, nil
 		}
 		if err := k.Quiet(ctx); err != nil {
 			<-ctx.Done() // the agent ends
-			return nil
+			return 0, nil
 		}
 		k.one(ctx, kind)
-		if ctx.Err() != nil {
-			return nil
-		}
 	}
+	return 0, nil
 }
 
 func (k *Keeper) requested() (tr181.TestKind, bool) {

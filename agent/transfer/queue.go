@@ -21,11 +21,12 @@ type Backing interface {
 // A Queue is the transfers that are not over. Its methods may be called from
 // several goroutines.
 type Queue struct {
+	Wake func() // hears that something is due at another time; it must not wait
+
 	file Backing
 	wall func() (now time.Time, known bool)
 	rand func(n int64) int64
 	log  *slog.Logger
-	poke chan struct{} // something is due at another time now
 
 	mu      sync.Mutex
 	all     []*Transfer // in the order of their results, then of their orders
@@ -36,7 +37,7 @@ type Queue struct {
 // Open reads the queue. boot and version are those of now: by them it knows
 // what became of an image that was being applied. rand is uniform in [0, n).
 func Open(file Backing, boot, version string, wall func() (time.Time, bool), rand func(n int64) int64, log *slog.Logger) *Queue {
-	q := &Queue{file: file, wall: wall, rand: rand, log: log, poke: make(chan struct{}, 1)}
+	q := &Queue{file: file, wall: wall, rand: rand, log: log}
 	text, err := file.Load()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Error("the queue of transfers cannot be read, starting without it", "err", err)
@@ -346,9 +347,8 @@ func (q *Queue) now() time.Time {
 }
 
 func (q *Queue) nudge() {
-	select {
-	case q.poke <- struct{}{}:
-	default:
+	if q.Wake != nil {
+		q.Wake()
 	}
 }
 

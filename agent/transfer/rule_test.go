@@ -99,7 +99,7 @@ func TestRulesOfTransfers(t *testing.T) {
 				ctx, stop := context.WithCancel(t.Context())
 				began := time.Now()
 				r.Ended = func(Transfer) { stop() }
-				must(r.Run(ctx))
+				must(turns(ctx, r))
 				if got, took := q.List()[0], time.Since(began); got.Failure != row.want || took != row.after && (row.after >= 0 || took < time.Minute) {
 					t.Errorf("%v (%s) after %v", got.Failure, got.Text, took)
 				}

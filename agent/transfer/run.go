@@ -1,6 +1,6 @@
 package transfer
 
-// The task that carries the queue out.
+// What carries the queue out.
 
 import (
 	"context"
@@ -30,8 +30,8 @@ const (
 	doomed = 10 * time.Minute
 )
 
-// A Runner carries out transfers, one at a time. Its fields are set before Run
-// and not changed after.
+// A Runner carries out transfers, one at a time. Its fields are set before its
+// first turn and not changed after.
 type Runner struct {
 	Queue      *Queue
 	Firmware   platform.Firmware   // nil: no images
@@ -66,30 +66,24 @@ type Runner struct {
 // file is the one file that is on its way.
 func (r *Runner) file() string { return filepath.Join(r.Spool, "transfer") }
 
-// Run carries out what is due until ctx ends.
-func (r *Runner) Run(ctx context.Context) error {
+// Turn carries out what is due. again is when the next one will be; 0: when
+// Queue.Wake is called. Its error ends the task for a while.
+func (r *Runner) Turn(ctx context.Context) (again time.Duration, err error) {
 	_ = os.Remove(r.file()) // of a process that was killed
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
+	for ctx.Err() == nil {
 		t, due, ok := r.Queue.next(time.Now())
-		if ok {
+		switch {
+		case ok:
 			if err := r.one(ctx, t.ID); err != nil {
-				return err
+				return 0, err
 			}
-			continue
-		}
-		timer.Stop()
-		if !due.IsZero() {
-			timer.Reset(time.Until(due))
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		case <-r.Queue.poke:
+		case due.IsZero():
+			return 0, nil
+		default:
+			return max(time.Until(due), time.Millisecond), nil
 		}
 	}
+	return 0, nil
 }
 
 // one begins a transfer when no session runs, and notes how it went. Its error

@@ -45,6 +45,34 @@ func runner(t *testing.T, q *Queue, server func(net.Conn)) *Runner {
 	}
 }
 
+// turns carries out what is due until ctx ends.
+func turns(ctx context.Context, r *Runner) error {
+	wake := make(chan struct{}, 1)
+	r.Queue.Wake = func() {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
+	}
+	for ctx.Err() == nil {
+		again, err := r.Turn(ctx)
+		if err != nil {
+			return err
+		}
+		due := time.NewTimer(again)
+		if again == 0 {
+			due.Stop()
+		}
+		select {
+		case <-wake:
+		case <-due.C:
+		case <-ctx.Done():
+		}
+		due.Stop()
+	}
+	return nil
+}
+
 var config = Order{Method: Download, CommandKey: "c", Kind: Config, FileType: "3 Vendor Configuration File", URL: "http://files.example/c"}
 
 // answer reads one request and answers it with text, then ends.
@@ -67,7 +95,7 @@ func TestStoppedOnceItWasDone(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		r := runner(t, q, answer("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"))
 		r.ConfigFile = configured{stop}
-		must(r.Run(ctx))
+		must(turns(ctx, r))
 		if got := opened(t, fsys, "boot", "1").List(); len(got) != 1 || got[0].State != Done || got[0].Failure != NoFailure {
 			t.Errorf("the next start finds %+v", got)
 		}
@@ -92,7 +120,7 @@ func TestConfigurationOnAFullDisk(t *testing.T) {
 		r.ConfigFile = configured{func() { t.Error("it was put in place") }}
 		var told Transfer
 		r.Ended = func(x Transfer) { told = x; stop() }
-		must(r.Run(ctx))
+		must(turns(ctx, r))
 		if told.Failure != Internal {
 			t.Errorf("told %v: %s", told.Failure, told.Text)
 		}
@@ -147,7 +175,7 @@ func TestTrickle(t *testing.T) {
 		})
 		began := time.Now()
 		r.Ended = func(Transfer) { stop() }
-		must(r.Run(ctx))
+		must(turns(ctx, r))
 		if got, took := q.List()[0], time.Since(began); got.Failure != Incomplete || took > longest+time.Minute {
 			t.Errorf("after %v: %v, %s", took, got.Failure, got.Text)
 		}
@@ -183,7 +211,7 @@ func TestWindowClosesBeforeTheRestart(t *testing.T) {
 			r.Boot, r.Version = "first", func(context.Context) string { return "1" }
 			r.Firmware = images{func() { time.AfterFunc(6*time.Minute, stop) }}
 			r.Ended = func(x Transfer) { t.Errorf("told before the restart: %v", x.Failure) }
-			must(r.Run(ctx))
+			must(turns(ctx, r))
 			version := map[string]string{"first": "1", "second": "2"}[boot]
 			if got := opened(t, fsys, boot, version).Results(); len(got) != 1 || got[0].Failure != want {
 				t.Errorf("after boot %s: %+v, want %v", boot, got, want)
@@ -209,7 +237,7 @@ func TestEndlessHeaders(t *testing.T) {
 			}
 		})
 		r.Ended = func(Transfer) { stop() }
-		must(r.Run(ctx))
+		must(turns(ctx, r))
 		synctest.Wait()
 		if sent > 2*maxAnswer {
 			t.Errorf("%d bytes of headers were read", sent)

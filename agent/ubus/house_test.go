@@ -151,11 +151,19 @@ func build(t *testing.T) *house {
 	})
 	h.start()
 	tasks.Go(func() {
-		door.Run(ctx, door.Config{
+		d := door.New(door.Config{
 			API: h.api, Caller: callerOf, Start: time.Now(), Path: address, Dial: h.net.From(asRoot).Dial,
 			Request: func(context.Context) error { h.asked++; return nil },
-			Wait:    func(context.Context, string) ubus.Waiter { return ubus.Timed{} },
+			Wait:    func(context.Context, string) ubus.Waiter { return nil },
 		})
+		for ctx.Err() == nil {
+			again := time.NewTimer(d.Turn(ctx))
+			select {
+			case <-again.C:
+			case <-ctx.Done():
+			}
+			again.Stop()
+		}
 	})
 	t.Cleanup(func() { cancel(); tasks.Wait(); h.stop() })
 	synctest.Wait()

@@ -45,19 +45,32 @@ type Config struct {
 	Log  *slog.Logger
 }
 
-// Run keeps the door open whenever there is a bus, until ctx ends.
-func Run(ctx context.Context, cfg Config) {
+// A Door is open whenever there is a bus, as long as somebody gives it turns.
+type Door struct {
+	keeper *ubus.Keeper
+	tasks  sync.WaitGroup // of the connection
+}
+
+// New returns a door that is closed.
+func New(cfg Config) *Door {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	var tasks sync.WaitGroup
-	defer tasks.Wait()
-	ubus.Keep(ctx, ubus.Config{Path: cfg.Path, Dial: cfg.Dial, Wait: cfg.Wait, Log: cfg.Log,
+	outer := new(Door)
+	outer.keeper = ubus.NewKeeper(ubus.Config{Path: cfg.Path, Dial: cfg.Dial, Wait: cfg.Wait, Log: cfg.Log,
 		Up: func(ctx context.Context, c *ubus.Conn) error {
-			d := &door{cfg: cfg, ctx: ctx, conn: c, tasks: &tasks, published: make(chan struct{})}
+			d := &door{cfg: cfg, ctx: ctx, conn: c, tasks: &outer.tasks, published: make(chan struct{})}
 			return d.open()
 		},
 	})
+	return outer
+}
+
+// Turn looks for a bus and, where there is one, keeps the door open until the bus
+// is gone or ctx ends. It returns after how long to look again.
+func (d *Door) Turn(ctx context.Context) (again time.Duration) {
+	defer d.tasks.Wait()
+	return d.keeper.Turn(ctx)
 }
 
 // A door is one connection to the bus.

@@ -322,7 +322,7 @@ func TestKeep(t *testing.T) {
 			defer close(done)
 			ubus.Keep(ctx, ubus.Config{
 				Path: address, Dial: h.net.Dial,
-				Wait: func(context.Context, string) ubus.Waiter { return ubus.Timed{} },
+				Wait: func(context.Context, string) ubus.Waiter { return nil },
 				Up: func(ctx context.Context, c *ubus.Conn) error {
 					ups++
 					_, err := c.Publish(ctx, echo("echo"))
@@ -354,7 +354,7 @@ func TestKeepCounts(t *testing.T) {
 		defer cancel()
 		ubus.Keep(ctx, ubus.Config{
 			Dial: func(context.Context, string, string) (net.Conn, error) { tries++; return nil, os.ErrNotExist },
-			Wait: func(context.Context, string) ubus.Waiter { return ubus.Timed{} },
+			Wait: func(context.Context, string) ubus.Waiter { return nil },
 		})
 		if tries > 24*12+10 {
 			t.Errorf("%d tries in a day", tries)
@@ -381,7 +381,7 @@ func TestKeepSilence(t *testing.T) {
 				}()
 				return ours, nil
 			},
-			Wait: func(context.Context, string) ubus.Waiter { return ubus.Timed{} },
+			Wait: func(context.Context, string) ubus.Waiter { return nil },
 			Up:   func(ctx context.Context, c *ubus.Conn) error { _, err := c.Publish(ctx, echo("echo")); return err },
 		})
 		synctest.Wait()

@@ -22,7 +22,8 @@ type Config struct {
 	Up func(ctx context.Context, c *Conn) error
 	// Dial opens the socket; nil: the real one.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Wait makes what waits for the socket; nil: inotify.
+	// Wait makes what waits for the socket; nil: inotify. It returns nil where
+	// nobody tells of a socket: then only time passes.
 	Wait func(ctx context.Context, path string) Waiter
 	Log  *slog.Logger
 }
@@ -31,9 +32,8 @@ type Config struct {
 // for, so that nothing is missed.
 type Waiter interface {
 	// Wait returns when the file may have appeared, after pause, or when ctx
-	// ends. 0: there is nothing to wait for but the file, if Watches.
+	// ends. 0: there is nothing to wait for but the file.
 	Wait(ctx context.Context, pause time.Duration) (appeared bool)
-	Watches() bool // somebody tells when the file appears
 	Close()
 }
 
@@ -50,6 +50,22 @@ const (
 // is none, until ctx ends. While it waits where inotify watches the folder of
 // the socket, nothing wakes up.
 func Keep(ctx context.Context, cfg Config) {
+	for k := NewKeeper(cfg); ctx.Err() == nil; {
+		if again := k.Turn(ctx); again > 0 {
+			timer(ctx, again)
+		}
+	}
+}
+
+// A Keeper is Keep for who has something else than a goroutine to wait in.
+type Keeper struct {
+	cfg   Config
+	pause time.Duration // after the next turn
+	said  bool          // that there is no ubus
+}
+
+// NewKeeper returns a Keeper that has not looked for a daemon yet.
+func NewKeeper(cfg Config) *Keeper {
 	if cfg.Path == "" {
 		cfg.Path = Socket
 	}
@@ -62,30 +78,41 @@ func Keep(ctx context.Context, cfg Config) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	pause, said := firstPause, false
-	for ctx.Err() == nil {
-		w := cfg.Wait(ctx, cfg.Path)
-		began := time.Now()
-		up, err := cfg.once(ctx)
-		if up {
-			said = false
-			if time.Since(began) >= steady {
-				pause = firstPause
-			}
-		}
-		if ctx.Err() == nil {
-			cfg.say(err, up, said)
-			said = true
-			wait := pause
-			if errors.Is(err, fs.ErrNotExist) && w.Watches() {
-				wait = 0
-			}
-			if pause = min(2*pause, lastPause); w.Wait(ctx, wait) {
-				pause = firstPause
-			}
-		}
-		w.Close()
+	return &Keeper{cfg: cfg, pause: firstPause}
+}
+
+// Turn is one connection, and the wait after it where somebody tells of the next
+// one; else it returns after how long to look again.
+func (k *Keeper) Turn(ctx context.Context) (again time.Duration) {
+	w := k.cfg.Wait(ctx, k.cfg.Path)
+	if w != nil {
+		defer w.Close()
 	}
+	began := time.Now()
+	up, err := k.cfg.once(ctx)
+	if up {
+		k.said = false
+		if time.Since(began) >= steady {
+			k.pause = firstPause
+		}
+	}
+	if ctx.Err() != nil {
+		return 0
+	}
+	k.cfg.say(err, up, k.said)
+	k.said = true
+	wait := k.pause
+	k.pause = min(2*k.pause, lastPause)
+	if w == nil {
+		return wait
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		wait = 0
+	}
+	if w.Wait(ctx, wait) {
+		k.pause = firstPause
+	}
+	return time.Nanosecond // at once
 }
 
 func (cfg *Config) say(err error, up, said bool) {

@@ -12,35 +12,25 @@ import (
 
 // folder watches the folder of a file by inotify.
 type folder struct {
-	file *os.File // nil: it cannot be watched
+	file *os.File
 	name string
 }
 
-// watchFolder watches the folder of path. Where there is none, or no inotify,
-// only time passes.
+// watchFolder watches the folder of path; nil where there is none, or no inotify.
 func watchFolder(_ context.Context, path string) Waiter {
-	w := &folder{name: filepath.Base(path)}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
-		return w
+		return nil
 	}
 	if _, err := unix.InotifyAddWatch(fd, filepath.Dir(path), unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_DELETE_SELF|unix.IN_MOVE_SELF|unix.IN_ONLYDIR); err != nil {
 		unix.Close(fd)
-		return w
+		return nil
 	}
-	w.file = os.NewFile(uintptr(fd), "inotify")
-	return w
+	return &folder{os.NewFile(uintptr(fd), "inotify"), filepath.Base(path)}
 }
-
-// Watches implements Waiter.
-func (w *folder) Watches() bool { return w.file != nil }
 
 // Close implements Waiter.
-func (w *folder) Close() {
-	if w.file != nil {
-		w.file.Close()
-	}
-}
+func (w *folder) Close() { w.file.Close() }
 
 // settle is how long a daemon may take from making its socket to listening at
 // it.
@@ -48,10 +38,6 @@ const settle = 100 * time.Millisecond
 
 // Wait implements Waiter.
 func (w *folder) Wait(ctx context.Context, pause time.Duration) (appeared bool) {
-	if w.file == nil {
-		timer(ctx, pause)
-		return false
-	}
 	if pause > 0 {
 		w.file.SetReadDeadline(time.Now().Add(pause))
 	}
