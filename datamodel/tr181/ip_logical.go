@@ -33,6 +33,9 @@ func (m *Model) logicalInterfaces() datamodel.Source[ipInterface] {
 		},
 		Stage: m.stageLogicalInterface,
 	}
+	if _, _, err := m.p.Interfaces.Table.Fresh(context.Background()); errors.Is(err, platform.ErrUnsupported) {
+		src.New = nil // each link has one, and there are no others
+	}
 	if m.p.Interfaces.Restart == nil {
 		src.Without = []string{"Reset"}
 	}

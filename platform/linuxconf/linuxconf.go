@@ -56,6 +56,7 @@ type machine struct {
 	bus    system
 	units  units
 	past   *past
+	netd   *netd           // nil: systemd-networkd has no links here
 	air    *nl80211.Client // nil: the kernel has no 802.11
 	wifi   *wifi           // nil: there is no radio that could be configured
 	// Names of daemons: those that run, and those that the bus can start.
@@ -105,6 +106,7 @@ func areas() []opening {
 		{"WiFi", []string{wireless}, openWiFi},
 		{"the device's name", []string{systemPackage}, openHost},
 		{"the time", []string{systemPackage}, openClock},
+		{"IP interfaces", []string{networkPackage}, openNetwork},
 		{"name servers", []string{networkPackage}, openResolver},
 	}
 }
@@ -250,6 +252,7 @@ type batch struct {
 	platform.ConfigBatch
 	c      *config
 	checks []check
+	put    map[string]bool // interfaces that it changes
 }
 
 // A check refuses an item that this machine could not take up.

@@ -68,6 +68,10 @@ func newBoard(t testing.TB, d *daemons) *board {
 // start is a new process on the same machine.
 func (b *board) start() {
 	b.p = platform.Platform{System: kernelName{d: b.daemons}, Clock: wallClock{d: b.daemons}, Power: &b.power, Events: watcher(func() {})}
+	b.attach()
+}
+
+func (b *board) attach() {
 	Attach(&b.p, Options{Dir: b.dir, Root: b.root, Bus: b.address, Log: slog.New(slog.NewTextHandler(&b.log, nil))})
 	b.said()
 }

@@ -29,7 +29,7 @@ func testForwards(t *testing.T, w world) {
 	}
 	via := "" // interfaces are links
 	if w.Interfaces.Table != nil {
-		via = "lan"
+		via = w.inside()
 	}
 	for _, relay := range []bool{true, false} {
 		if relay && w.Naming == nil || !relay && w.RelayOnly {

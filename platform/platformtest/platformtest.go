@@ -22,7 +22,7 @@ import (
 //   - a bridge with 192.168.1.1/24 and one port,
 //   - a spare Ethernet port, enabled, with its cable in and without addresses,
 //     except a link-local one,
-//   - where it has logical interfaces, one called "lan" for the bridge.
+//   - where it has logical interfaces, one for the bridge.
 type Knobs struct {
 	WAN, Bridge, Port, Spare string
 	// The keys of the IP interfaces on Bridge and WAN, where they are not
