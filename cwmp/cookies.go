@@ -5,10 +5,10 @@ package cwmp
 // the session (TR-069 3.4.2).
 
 import (
-	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -103,7 +103,7 @@ func (j *jar) header(u *url.URL) string {
 		path = "/"
 	}
 	list := slices.Clone(j.list)
-	slices.SortStableFunc(list, func(a, b cookie) int { return cmp.Compare(len(b.path), len(a.path)) })
+	sort.SliceStable(list, func(i, j int) bool { return len(list[i].path) > len(list[j].path) })
 	var parts []string
 	for i := range list {
 		c := &list[i]

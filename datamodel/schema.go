@@ -4,10 +4,10 @@ package datamodel
 // change, so that readers hold on to the one they began with.
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"unique"
 )
@@ -208,7 +208,7 @@ func graft(root *node, objs []Object) (*node, error) {
 		}
 		return r
 	}
-	slices.SortStableFunc(order, func(a, b Object) int { return cmp.Compare(rank(a.def), rank(b.def)) })
+	sort.SliceStable(order, func(i, j int) bool { return rank(order[i].def) < rank(order[j].def) })
 	for _, o := range order {
 		r, err := root.with(strings.TrimPrefix(o.def.path, Root), o.def, false)
 		if err != nil {

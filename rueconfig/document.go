@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -182,7 +183,7 @@ func merge(keys []key) []key {
 	keys = slices.DeleteFunc(keys, func(k key) bool {
 		return k.origin == Provider && own[k.plain] || k.value.kind == null
 	})
-	slices.SortStableFunc(keys, func(a, b key) int { return int(b.origin) - int(a.origin) })
+	sort.SliceStable(keys, func(i, j int) bool { return keys[i].origin > keys[j].origin })
 	return keys
 }
 

@@ -3,13 +3,13 @@ package app
 // This file counts what the agent does, and says in which way a session failed.
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"maps"
 	"net"
 	"slices"
+	"sort"
 	"sync"
 
 	"gatehouse/agent/api"
@@ -74,7 +74,7 @@ func (a *Agent) fill(st *api.Status) {
 			c.Blocked = append(c.Blocked, api.Endpoint{Address: addr.String(), Until: until.Round(0)})
 		}
 	}
-	slices.SortFunc(c.Blocked, func(x, y api.Endpoint) int { return cmp.Compare(x.Address, y.Address) })
+	sort.Slice(c.Blocked, func(i, j int) bool { return c.Blocked[i].Address < c.Blocked[j].Address })
 }
 
 // errConfig marks what fails before anybody is called.

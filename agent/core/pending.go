@@ -1,8 +1,8 @@
 package core
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 )
 
 // add appends e, unless the same event is there already and not yet under
@@ -67,7 +67,7 @@ func (a *Agent) bootstrap(keepBoot bool) {
 
 // order returns the events of the next session and marks them as under way.
 func (a *Agent) order() []Event {
-	slices.SortStableFunc(a.d.events, func(x, y entry) int { return cmp.Compare(rank(x.Code), rank(y.Code)) })
+	sort.SliceStable(a.d.events, func(i, j int) bool { return rank(a.d.events[i].Code) < rank(a.d.events[j].Code) })
 	n := min(len(a.d.events), maxEvents)
 	out := make([]Event, n)
 	for i := range out {

@@ -7,7 +7,7 @@ package notify
 import (
 	"context"
 	"slices"
-	"strings"
+	"sort"
 
 	"gatehouse/datamodel"
 )
@@ -71,7 +71,7 @@ func (l *light) rebuild(attrs attributes) {
 			l.watches = append(l.watches, watch{path: path, active: active})
 		}
 	}
-	slices.SortFunc(l.watches, func(x, y watch) int { return strings.Compare(x.path, y.path) })
+	sort.Slice(l.watches, func(i, j int) bool { return l.watches[i].path < l.watches[j].path })
 	kept := map[string]uint64{}
 	for _, w := range l.watches {
 		if h, ok := l.sent[w.path]; ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -39,7 +40,7 @@ func (n *Notifier) rebuild() {
 			n.watches = append(n.watches, w)
 		}
 	}
-	slices.SortFunc(n.watches, func(x, y watch) int { return strings.Compare(x.path, y.path) })
+	sort.Slice(n.watches, func(i, j int) bool { return n.watches[i].path < n.watches[j].path })
 	n.light.rebuild(attrs)
 	n.planPoll()
 }

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"sort"
 	"time"
 
 	"gatehouse/datamodel"
@@ -107,7 +108,7 @@ func (m *Model) rankedPools(ctx context.Context) ([]rankedPool, error) {
 			}
 		}
 	}
-	slices.SortStableFunc(ranked, func(a, b rankedPool) int { return byOrder(a.row, b.row) })
+	sort.SliceStable(ranked, func(i, j int) bool { return byOrder(&ranked[i].row, &ranked[j].row) < 0 })
 	return ranked, nil
 }
 
@@ -130,7 +131,7 @@ func poolOf(ranked []rankedPool, a netip.Addr) string {
 }
 
 // byOrder sorts pools; those of which the platform knows no order come last.
-func byOrder(a, b platform.DHCPPool) int {
+func byOrder(a, b *platform.DHCPPool) int {
 	known := func(o uint32) int64 {
 		if o == 0 {
 			return math.MaxInt64

@@ -7,6 +7,7 @@ package tr181
 import (
 	"cmp"
 	"slices"
+	"sort"
 )
 
 // A step is a change that a row asks for.
@@ -42,8 +43,9 @@ func settle(steps []step) []step {
 			out = append(out, s)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b step) int {
-		return cmp.Or(cmp.Compare(a.do.rank(), b.do.rank()), cmp.Compare(a.depth, b.depth))
+	sort.SliceStable(out, func(i, j int) bool {
+		x, y := &out[i], &out[j]
+		return cmp.Or(cmp.Compare(x.do.rank(), y.do.rank()), cmp.Compare(x.depth, y.depth)) < 0
 	})
 	return out
 }

@@ -3,6 +3,7 @@ package endpoint
 import (
 	"cmp"
 	"slices"
+	"sort"
 )
 
 // orderSRV returns the records in the order in which to try them (RFC 2782):
@@ -11,8 +12,8 @@ import (
 // they have their small chance.
 func orderSRV(in []SRV, pick func(n int) int) []SRV {
 	out := slices.Clone(in)
-	slices.SortStableFunc(out, func(a, b SRV) int {
-		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Weight, b.Weight))
+	sort.SliceStable(out, func(i, j int) bool {
+		return cmp.Or(cmp.Compare(out[i].Priority, out[j].Priority), cmp.Compare(out[i].Weight, out[j].Weight)) < 0
 	})
 	for start := 0; start < len(out); {
 		end := start

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sort"
 	"strconv"
 	"time"
 
@@ -98,7 +99,7 @@ func (c *Client) srv(ctx context.Context, p Params) ([]host, error) {
 	for _, s := range direct {
 		all = append(all, record{s, true})
 	}
-	slices.SortStableFunc(all, func(a, b record) int { return cmp.Compare(a.Priority, b.Priority) })
+	sort.SliceStable(all, func(i, j int) bool { return all[i].Priority < all[j].Priority })
 	var out []host
 	for _, r := range all[:min(len(all), maxHosts)] {
 		out = append(out, host{name: r.Target, port: r.Port, direct: r.direct})
@@ -122,8 +123,8 @@ func table(servers []Server, rand func(n int64) int64) []host {
 			rest = append(rest, s)
 		}
 	}
-	slices.SortStableFunc(rest, func(a, b Server) int {
-		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Weight, b.Weight))
+	sort.SliceStable(rest, func(i, j int) bool {
+		return cmp.Or(cmp.Compare(rest[i].Priority, rest[j].Priority), cmp.Compare(rest[i].Weight, rest[j].Weight)) < 0
 	})
 	var out []host
 	for len(rest) > 0 && len(out) < maxHosts {
