@@ -318,7 +318,7 @@ func (w *wifi) serve(ctx context.Context, c *cell) error {
 	files := map[string][]byte{w.fileOf(c.link): text}
 	for _, n := range c.nets {
 		if n.accept != "" {
-			files[n.accept] = []byte(hostapdHeading + strings.Join(append(slices.Clone(n.ap.AllowedMAC), ""), "\n"))
+			files[n.accept] = acceptFile(n.ap.AllowedMAC)
 		}
 	}
 	same := true
@@ -344,6 +344,11 @@ func (w *wifi) serve(ctx context.Context, c *cell) error {
 		}
 	}
 	return w.setPower(ctx, c)
+}
+
+// acceptFile is the list of the only stations that may join.
+func acceptFile(macs []string) []byte {
+	return []byte(hostapdHeading + strings.Join(append(slices.Clone(macs), ""), "\n"))
 }
 
 // free sees that the radio is there for us, and has room for the networks.
