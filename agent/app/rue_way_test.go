@@ -4,14 +4,22 @@ package app_test
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/agent/app"
+	"gatehouse/lab/acs"
+	"gatehouse/lab/pki"
+	"gatehouse/platform"
 )
 
 // office is a proxy that wants a name and a password, and leads to the
@@ -90,4 +98,88 @@ func TestProviderThroughProxy(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A router that starts in 1970 takes the document, with every certificate
+// verified but for its dates, and does not call it stale; once the clock is set
+// it asks again, once, and does not call it stale either.
+func TestProviderBeforeTheClockIsSet(t *testing.T) {
+	providerStory(t, "", func(t *testing.T, h *providerHouse) {
+		h.router.SetTime(platform.TimeStatus{})
+		h.router.Step(-years(30))
+		edit := h.edit
+		h.edit = func(c *app.Config) { edit(c); c.Built = time.Now().AddDate(0, 2, 0) } // it is later than the system's clock
+		h.start()
+		h.session(1)
+		h.settle()
+		if got, source := h.value(rueModel+"Status"), h.value(rueModel+"Source"); got != "Enabled" || source != "live" {
+			t.Errorf("without a clock: %s, %s", got, source)
+		}
+		n := len(h.provider.Requests())
+		h.router.Step(years(30) + 61*24*time.Hour)
+		h.router.SetTime(platform.TimeStatus{Set: true, Synced: true})
+		h.settle()
+		if more := len(h.provider.Requests()); n == 0 || more == 0 {
+			t.Errorf("%d requests, %d after the clock was set", n, more)
+		}
+		if got := h.value(rueModel + "Status"); got != "Enabled" {
+			t.Errorf("with a clock: %s", got)
+		}
+		h.router.Step(time.Hour)
+		h.settle()
+		if more := len(h.provider.Requests()); more != 0 {
+			t.Errorf("%d requests for a step of a clock that was set", more)
+		}
+	})
+}
+
+// The ACS, too, wants a certificate of its clients: one that replaces the file
+// is taken with the next session, and one that ends soon is warned of.
+func TestSessionClientCertificate(t *testing.T) {
+	story(t, acs.Options{}, config(), func(t *testing.T, h *house) {
+		dir := filepath.Dir(h.conf)
+		ca, err := pki.New("operator root")
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := ca.Config("", "acs.example.net")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var seen []string
+		server.NextProtos, server.ClientAuth, server.ClientCAs = []string{"http/1.1"}, tls.RequireAndVerifyClientCert, ca.Pool()
+		server.VerifyPeerCertificate = func(_ [][]byte, chains [][]*x509.Certificate) error {
+			seen = append(seen, chains[0][0].Subject.CommonName)
+			return nil
+		}
+		secure := h.server(acsIP+":443", acs.Options{TLS: server})
+		defer secure.Close()
+		write(t, filepath.Join(dir, "ca.pem"), string(ca.PEM()))
+		file := filepath.Join(dir, "client.pem")
+		certify := func(name string, days int) {
+			p := &providerHouse{house: h}
+			p.give(file, ca, pki.Leaf{CommonName: name, Client: true, NotAfter: time.Now().AddDate(0, 0, days)})
+		}
+		certify("first", 300)
+		write(t, h.conf, config("config acs 'more'", "\toption url 'https://acs.example.net/cwmp'", "config tls 'tls'",
+			"\toption ca '"+filepath.Join(dir, "ca.pem")+"'", "\toption cert '"+file+"'"))
+		h.router.SetTime(platform.TimeStatus{Set: true, Synced: true})
+		h.start()
+		h.sessionAt(secure, 1)
+		const warning = "the client certificate ends soon"
+		if strings.Contains(h.log.String(), warning) {
+			t.Error("a certificate that is good for most of a year is warned of")
+		}
+		certify("second", 20)
+		if err := h.agent.API().Inform(t.Context(), root, ""); err != nil {
+			t.Fatal(err)
+		}
+		h.sessionAt(secure, 2)
+		if len(seen) != 2 || seen[0] != "first" || seen[1] != "second" {
+			t.Errorf("the ACS saw %q", seen)
+		}
+		if !strings.Contains(h.log.String(), warning) {
+			t.Error("a certificate of 20 days is not warned of")
+		}
+	})
 }
