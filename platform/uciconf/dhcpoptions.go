@@ -54,8 +54,8 @@ func (e *edit) setOption(s *uci.Section, tag int, value string) {
 
 // DHCPOptions are the other options.
 func (c *Conf) DHCPOptions() platform.Table[platform.DHCPOption] {
-	t := &table[platform.DHCPOption]{conf: c, pkg: "dhcp", prefix: "opt"}
-	t.rows = func(v *view, p *uci.Package, emit func(platform.Entry[platform.DHCPOption]) bool) {
+	t := &table[platform.DHCPOption]{core: core{conf: c, pkg: "dhcp", prefix: "opt"}}
+	t.rows = func(v *view, p *uci.Package, emit func(key string, row any, fixed bool) bool) {
 		for _, s := range p.Sections {
 			if s.Type != "dhcp" {
 				continue
@@ -64,14 +64,14 @@ func (c *Conf) DHCPOptions() platform.Table[platform.DHCPOption] {
 			for _, m := range optionRows(s, pool) {
 				tag, value := optionTag(m.value)
 				row := platform.DHCPOption{Enabled: !m.off, Pool: pool, Tag: uint8(tag), Value: optionBytes(tag, value)}
-				if !emit(platform.Entry[platform.DHCPOption]{Key: m.key, Value: row}) {
+				if !emit(m.key, &row, false) {
 					return
 				}
 			}
 		}
 	}
-	t.put = func(e *edit, p *uci.Package, key string, row *platform.DHCPOption) error {
-		return e.putOption(p, key, row)
+	t.put = func(e *edit, p *uci.Package, key string, row any) error {
+		return e.putOption(p, key, row.(*platform.DHCPOption))
 	}
 	t.del = func(e *edit, p *uci.Package, key string) error {
 		s, m := e.findOption(p, key)

@@ -15,18 +15,19 @@ import (
 
 // Forwards are the configured name servers.
 func (c *Conf) Forwards() platform.Table[platform.DNSForward] {
-	t := &table[platform.DNSForward]{conf: c, pkg: "dhcp", prefix: "dns"}
-	t.rows = func(v *view, p *uci.Package, emit func(platform.Entry[platform.DNSForward]) bool) {
+	t := &table[platform.DNSForward]{core: core{conf: c, pkg: "dhcp", prefix: "dns"}}
+	t.rows = func(v *view, p *uci.Package, emit func(key string, row any, fixed bool) bool) {
 		for _, l := range nameLists(v, p, v.beside("network")) {
 			for _, m := range l.rows() {
-				if !emit(platform.Entry[platform.DNSForward]{Key: m.key, Value: l.forward(v, m)}) {
+				row := l.forward(v, m)
+				if !emit(m.key, &row, false) {
 					return
 				}
 			}
 		}
 	}
-	t.put = func(e *edit, p *uci.Package, key string, row *platform.DNSForward) error {
-		return e.putForward(p, key, row)
+	t.put = func(e *edit, p *uci.Package, key string, row any) error {
+		return e.putForward(p, key, row.(*platform.DNSForward))
 	}
 	t.del = func(e *edit, p *uci.Package, key string) error {
 		network, err := e.open("network")

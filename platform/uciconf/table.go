@@ -98,32 +98,73 @@ func (v *view) key(p *uci.Package, s *uci.Section) string {
 	return v.derived[s]
 }
 
-// A table is one kind of rows.
-type table[T any] struct {
+// A core is a table but for the type of its rows, which it holds as pointers to
+// them: a build has it once, and not once for each table.
+type core struct {
 	conf   *Conf
 	pkg    string
 	prefix string // of the keys of new rows; "": there can be none
-	blank  T      // what a new row begins as
-	rows   func(v *view, p *uci.Package, emit func(platform.Entry[T]) bool)
-	put    func(e *edit, p *uci.Package, key string, row *T) error
+	rows   func(v *view, p *uci.Package, emit func(key string, row any, fixed bool) bool)
+	put    func(e *edit, p *uci.Package, key string, row any) error
 	del    func(e *edit, p *uci.Package, key string) error // nil: rows are fixed
+}
+
+// each reads the rows.
+func (c *core) each(ctx context.Context, yield func(key string, row any, fixed bool, err error) bool) {
+	v := c.conf.view()
+	p, err := v.get(c.pkg)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		yield("", nil, false, unavailable(c.conf, c.pkg, err))
+		return
+	}
+	c.rows(v, p, func(key string, row any, fixed bool) bool {
+		c.conf.know(c.pkg, key)
+		return yield(key, row, fixed, nil)
+	})
+}
+
+func (c *core) ask(batch platform.ConfigBatch, key string, row any) int {
+	return batchOf(batch).add(func(e *edit) error {
+		p, err := e.open(c.pkg)
+		if err != nil {
+			return err
+		}
+		return c.put(e, p, key, row)
+	})
+}
+
+// Delete implements platform.Table.
+func (c *core) Delete(batch platform.ConfigBatch, key string) int {
+	return batchOf(batch).add(func(e *edit) error {
+		if c.del == nil {
+			return fmt.Errorf("%s cannot be deleted: %w", key, platform.ErrUnsupported)
+		}
+		p, err := e.open(c.pkg)
+		if err != nil {
+			return err
+		}
+		return c.del(e, p, key)
+	})
+}
+
+// A table is one kind of rows.
+type table[T any] struct {
+	core
+	blank T // what a new row begins as
 }
 
 // Rows implements platform.Table.
 func (t *table[T]) Rows(ctx context.Context) iter.Seq2[platform.Entry[T], error] {
 	return func(yield func(platform.Entry[T], error) bool) {
-		v := t.conf.view()
-		p, err := v.get(t.pkg)
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			yield(platform.Entry[T]{}, unavailable(t.conf, t.pkg, err))
-			return
-		}
-		t.rows(v, p, func(e platform.Entry[T]) bool {
-			t.conf.know(t.pkg, e.Key)
-			return yield(e, nil)
+		t.each(ctx, func(key string, row any, fixed bool, err error) bool {
+			e := platform.Entry[T]{Key: key, Fixed: fixed}
+			if err == nil {
+				e.Value = *row.(*T)
+			}
+			return yield(e, err)
 		})
 	}
 }
@@ -136,27 +177,7 @@ func (t *table[T]) Fresh(context.Context) (string, T, error) {
 
 // Put implements platform.Table.
 func (t *table[T]) Put(batch platform.ConfigBatch, key string, row T) int {
-	return batchOf(batch).add(func(e *edit) error {
-		p, err := e.open(t.pkg)
-		if err != nil {
-			return err
-		}
-		return t.put(e, p, key, &row)
-	})
-}
-
-// Delete implements platform.Table.
-func (t *table[T]) Delete(batch platform.ConfigBatch, key string) int {
-	return batchOf(batch).add(func(e *edit) error {
-		if t.del == nil {
-			return fmt.Errorf("%s cannot be deleted: %w", key, platform.ErrUnsupported)
-		}
-		p, err := e.open(t.pkg)
-		if err != nil {
-			return err
-		}
-		return t.del(e, p, key)
-	})
+	return t.ask(batch, key, &row)
 }
 
 func (c *Conf) view() *view { return &view{conf: c, packages: map[string]*uci.Package{}} }
@@ -211,6 +232,33 @@ type kind[T any] struct {
 }
 
 func (k kind[T]) table(c *Conf) platform.Table[T] {
+	s := &ofSections{
+		types: k.types, prefix: k.prefix, fixed: k.fixed, only: k.only, shows: k.shows, key: k.key, gone: k.gone,
+		read: func(v *view, s *uci.Section) any {
+			row := k.read(v, s)
+			return &row
+		},
+		write: func(e *edit, p *uci.Package, s *uci.Section, old, row any) error {
+			return k.write(e, p, s, old.(*T), row.(*T))
+		},
+	}
+	return &table[T]{s.core(c, k.pkg), k.blank}
+}
+
+// ofSections is the core of a kind.
+type ofSections struct {
+	types  []string
+	prefix string
+	fixed  bool
+	only   string
+	shows  func(s *uci.Section) bool
+	key    func(v *view, p *uci.Package, s *uci.Section) string
+	read   func(v *view, s *uci.Section) any
+	write  func(e *edit, p *uci.Package, s *uci.Section, old, row any) error
+	gone   func(e *edit, p *uci.Package, s *uci.Section) error
+}
+
+func (k *ofSections) core(c *Conf, pkg string) core {
 	switch {
 	case k.only != "":
 		k.fixed = true
@@ -218,7 +266,7 @@ func (k kind[T]) table(c *Conf) platform.Table[T] {
 	case k.key == nil:
 		k.key = (*view).key
 	}
-	t := &table[T]{conf: c, pkg: k.pkg, prefix: k.prefix, blank: k.blank, rows: k.rows, put: k.put}
+	t := core{conf: c, pkg: pkg, prefix: k.prefix, rows: k.rows, put: k.put}
 	if !k.fixed {
 		t.del = k.del
 	}
@@ -226,25 +274,25 @@ func (k kind[T]) table(c *Conf) platform.Table[T] {
 }
 
 // made says whether the only row is there before anything is written.
-func (k *kind[T]) made(v *view) bool { return k.only != "" && v.conf.o.Dir.Create }
+func (k *ofSections) made(v *view) bool { return k.only != "" && v.conf.o.Dir.Create }
 
-func (k *kind[T]) has(s *uci.Section) bool {
+func (k *ofSections) has(s *uci.Section) bool {
 	return slices.Contains(k.types, s.Type) && (k.shows == nil || k.shows(s))
 }
 
-func (k *kind[T]) rows(v *view, p *uci.Package, emit func(platform.Entry[T]) bool) {
+func (k *ofSections) rows(v *view, p *uci.Package, emit func(key string, row any, fixed bool) bool) {
 	for _, s := range p.Sections {
-		if k.has(s) && (!emit(platform.Entry[T]{Key: k.key(v, p, s), Value: k.read(v, s), Fixed: k.fixed}) || k.only != "") {
+		if k.has(s) && (!emit(k.key(v, p, s), k.read(v, s), k.fixed) || k.only != "") {
 			return
 		}
 	}
 	if k.made(v) {
-		emit(platform.Entry[T]{Key: k.only, Value: k.read(v, &uci.Section{}), Fixed: true})
+		emit(k.only, k.read(v, &uci.Section{}), true)
 	}
 }
 
 // find returns the section of a row, nil when there is none.
-func (k *kind[T]) find(e *edit, p *uci.Package, key string) (*uci.Section, error) {
+func (k *ofSections) find(e *edit, p *uci.Package, key string) (*uci.Section, error) {
 	for _, s := range p.Sections {
 		if k.has(s) && k.key(&e.view, p, s) == key {
 			return s, e.trust(p, s)
@@ -253,7 +301,7 @@ func (k *kind[T]) find(e *edit, p *uci.Package, key string) (*uci.Section, error
 	return nil, nil
 }
 
-func (k *kind[T]) put(e *edit, p *uci.Package, key string, row *T) error {
+func (k *ofSections) put(e *edit, p *uci.Package, key string, row any) error {
 	s, err := k.find(e, p, key)
 	switch {
 	case err != nil:
@@ -270,11 +318,10 @@ func (k *kind[T]) put(e *edit, p *uci.Package, key string, row *T) error {
 		}
 		s = e.add(p, k.types[0], key)
 	}
-	old := k.read(&e.view, s)
-	return k.write(e, p, s, &old, row)
+	return k.write(e, p, s, k.read(&e.view, s), row)
 }
 
-func (k *kind[T]) del(e *edit, p *uci.Package, key string) error {
+func (k *ofSections) del(e *edit, p *uci.Package, key string) error {
 	s, err := k.find(e, p, key)
 	switch {
 	case err != nil:
