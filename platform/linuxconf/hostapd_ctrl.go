@@ -263,9 +263,9 @@ func (c *control) poke() error {
 	return err
 }
 
-// settle is how long a radio may take to look for a channel, before it counts as
-// one that is on its way.
-const settle = 15 * time.Second
+// settle is how long a radio may take to look for a channel: hostapd scans a band
+// five times.
+const settle = 45 * time.Second
 
 // await waits until hostapd sends, or has to listen for radars first, which takes
 // minutes.

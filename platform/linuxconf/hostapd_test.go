@@ -335,6 +335,42 @@ func TestPeerHostapdControl(t *testing.T) {
 	}
 }
 
+// TestAwaitEnds: a radio that finds no channel, and one that has nobody to answer.
+func TestAwaitEnds(t *testing.T) {
+	dir, err := os.MkdirTemp("", "hostapd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if _, err := dialControl(dir, "wlan0"); err == nil || !strings.Contains(err.Error(), "hostapd on wlan0") {
+		t.Errorf("nobody is there: %v", err)
+	}
+	s, err := listenAs(dir, "wlan0", "state=ACS\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.end()
+	h, err := dialControl(dir, "wlan0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer stop()
+	if err := h.await(ctx); err == nil {
+		t.Error("it looks for a channel for ever, and that will do")
+	}
+	s.become("DISABLED", "<3>ACS-FAILED ")
+	if err := h.await(t.Context()); err == nil || !strings.Contains(err.Error(), "DISABLED") {
+		t.Errorf("%v", err)
+	}
+	gone, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := h.ask(gone, "PING"); !errors.Is(err, context.Canceled) {
+		t.Errorf("it asks on: %v", err)
+	}
+}
+
 func TestParseStatus(t *testing.T) {
 	s := parseStatus("state=ENABLED\nchannel=36\nbeacon_int=x\ndtim_period=3\nbss[0]=wlan0\nbssid[0]=02:00:00:00:00:01\nssid[0]=state=DISABLED\nnum_sta[0]=1\n" +
 		"bss[1]=wifi2\nbssid[1]=nonsense\nbss[7]=far\nbss[-1]=low\nbss[=odd\n")
