@@ -29,8 +29,6 @@ const (
 	lan         = "dhcp"
 	dnsmasqUnit = "dnsmasq.service"
 	dnsmasqFile = "etc/dnsmasq.d/gatehouse.conf" // Debian's dnsmasq reads this folder
-	// header begins our file: one that does not begin so is somebody else's.
-	header = "# Made by gatehouse."
 	// maxFile is more than all pools can come to.
 	maxFile = 8 << 20
 )
@@ -100,7 +98,7 @@ func (d *dhcp) apply(ctx context.Context) error {
 	for _, l := range left {
 		d.log.Warn("dnsmasq cannot be told of a row", "row", l.key, "why", l.why)
 	}
-	nothing := text == heading
+	nothing := text == ours
 	have, written, err := d.read()
 	absent := errors.Is(err, fs.ErrNotExist)
 	if nothing && (absent || errors.Is(err, errForeign)) {
@@ -157,7 +155,7 @@ func (d *dhcp) read() (text string, written time.Time, err error) {
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if err == nil && !bytes.HasPrefix(b, []byte(header)) {
+	if err == nil && !bytes.HasPrefix(b, []byte(ours)) {
 		err = fmt.Errorf("%s: %w", d.file, errForeign)
 	}
 	return string(b), info.ModTime(), err

@@ -198,7 +198,7 @@ func TestDHCPForeignFile(t *testing.T) {
 		"a file":   func(o *office) { o.write(dnsmasqFile, theirs) },
 		"an empty": func(o *office) { o.write(dnsmasqFile, "") },
 		"a link": func(o *office) {
-			o.write("elsewhere", heading)
+			o.write("elsewhere", ours)
 			o.must(os.Symlink(filepath.Join(o.root, "elsewhere"), filepath.Join(o.root, dnsmasqFile)))
 		},
 		"a folder": func(o *office) { o.must(os.Mkdir(filepath.Join(o.root, dnsmasqFile), 0o700)) },
@@ -318,18 +318,18 @@ func TestRelay(t *testing.T) {
 	tables := o.p
 	row := platform.DNSForward{Enabled: true, Relay: true, Server: ip("192.0.2.53")}
 	reload(t, &o.p, put(t, &o.p, tables.Forwards, "dns1", row))
-	if text := o.file(); text != heading+"server=192.0.2.53\n" {
+	if text := o.file(); text != ours+"server=192.0.2.53\n" {
 		t.Errorf("%s", text)
 	}
 	reload(t, &o.p, put(t, &o.p, tables.Naming, "dns", platform.DNSConfig{ClientEnabled: true}))
-	if text := o.file(); text != heading+"port=0\nserver=192.0.2.53\n" {
+	if text := o.file(); text != ours+"port=0\nserver=192.0.2.53\n" {
 		t.Errorf("%s", text)
 	}
 	o.ordered("both", again, again)
 	reload(t, &o.p, put(t, &o.p, tables.Naming, "dns", platform.DNSConfig{ClientEnabled: true, RelayEnabled: true}))
 	row.Enabled = false
 	reload(t, &o.p, put(t, &o.p, tables.Forwards, "dns1", row))
-	if text := o.file(); text != heading {
+	if text := o.file(); text != ours {
 		t.Errorf("%s", text)
 	}
 	b, err := o.p.Config.Begin(t.Context())
@@ -346,7 +346,9 @@ func TestRelay(t *testing.T) {
 // and systemd itself is asked.
 func TestRelayBesideResolver(t *testing.T) {
 	d := startDaemons(t)
+	d.mu.Lock()
 	d.loaded = append(d.loaded, dnsmasqUnit)
+	d.mu.Unlock()
 	b := newBoard(t, d)
 	if err := os.MkdirAll(filepath.Join(b.root, filepath.Dir(dnsmasqFile)), 0o755); err != nil {
 		t.Fatal(err)
@@ -357,7 +359,7 @@ func TestRelayBesideResolver(t *testing.T) {
 	}
 	reload(t, &b.p, put(t, &b.p, b.p.Forwards, "dns1", platform.DNSForward{Enabled: true, Relay: true, Server: ip("192.0.2.1"), Interface: "wan0"}))
 	reload(t, &b.p, put(t, &b.p, b.p.Forwards, "dns2", platform.DNSForward{Enabled: true, Server: ip("192.0.2.2")}))
-	b.want("the relay's", b.file(dnsmasqFile), heading+"server=192.0.2.1@wan0\n")
+	b.want("the relay's", b.file(dnsmasqFile), ours+"server=192.0.2.1@wan0\n")
 	b.want("the device's", b.file(resolvedFile), ours+"[Resolve]\nDNS=192.0.2.2\n")
 	if said := b.said(); !slices.Equal(said, []string{"RestartUnit " + dnsmasqUnit, "RestartUnit " + resolvedUnit}) {
 		t.Errorf("%q were asked", said)

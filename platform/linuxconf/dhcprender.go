@@ -72,10 +72,7 @@ type leftOut struct {
 	why error
 }
 
-const (
-	heading  = header + " Changes are lost: it is made anew at every change of the DHCP server.\n"
-	poolLine = "# pool " // and the key
-)
+const poolLine = "# pool " // and the key
 
 // A script is a file in the making.
 type script struct {
@@ -92,7 +89,7 @@ func (s *script) leave(key string, why error) { s.left = append(s.left, leftOut{
 // network it takes the last, so the hosts come in the opposite one.
 func (r dhcpRows) render() (text string, left []leftOut) {
 	var s script
-	s.WriteString(heading)
+	s.WriteString(ours)
 	if !r.relays {
 		s.line("port=0")
 	}

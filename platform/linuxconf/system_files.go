@@ -30,7 +30,7 @@ func putFile(path, text string) (changed bool, err error) {
 	case err != nil:
 		return false, err
 	case !bytes.HasPrefix(have, []byte(ours)):
-		return false, fmt.Errorf("%s is not ours: it is left as it is", path)
+		return false, fmt.Errorf("%s: %w", path, errForeign)
 	case text == "":
 		return true, readable{}.Remove(path)
 	case string(have) == ours+text:

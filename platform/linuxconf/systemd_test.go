@@ -79,7 +79,9 @@ func TestUnitTrouble(t *testing.T) {
 func TestNobodyAnswers(t *testing.T) {
 	d := startDaemons(t, manager.destination)
 	address := d.address
+	d.mu.Lock()
 	d.refuse["Get LoadState"] = errHostile
+	d.mu.Unlock()
 	if _, err := (systemd{system{address}}).Present(t.Context(), timesyncd); err == nil || !strings.HasPrefix(err.Error(), "systemd: Get: ") {
 		t.Errorf("it is known: %v", err)
 	}

@@ -28,7 +28,7 @@ import (
 const wireless = "wireless"
 
 // hostapdHeading begins every file of ours. hostapd takes it for a comment.
-const hostapdHeading = header + " Changes are lost: it is made anew at every change of Device.WiFi.\n"
+const hostapdHeading = ours
 
 // wifi implements area, listener and platform.WiFiState.
 type wifi struct {
@@ -433,14 +433,14 @@ func (w *wifi) clear(ctx context.Context, keep map[string]bool) error {
 
 // isOurs says whether a file is one of ours; one that is not there is not.
 func isOurs(path string) (bool, error) {
-	text, err := store.OS{}.ReadFile(path, len(header))
+	text, err := store.OS{}.ReadFile(path, len(ours))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case err != nil:
 		return false, err
 	}
-	return string(text) == header, nil
+	return string(text) == ours, nil
 }
 
 // mostText bounds what is read of a file of ours.
@@ -456,7 +456,7 @@ func replace(path string, text []byte) (same bool, err error) {
 		return false, err
 	case bytes.Equal(old, text):
 		return true, nil
-	case !bytes.HasPrefix(old, []byte(header)):
+	case !bytes.HasPrefix(old, []byte(ours)):
 		return false, fmt.Errorf("%s is not ours: it is left alone", path)
 	}
 	return false, store.Replace(store.OS{}, path, text)
