@@ -119,6 +119,7 @@ func TestRulesOfTransfers(t *testing.T) {
 					}
 				}
 				time.Sleep(time.Hour) // the server ends, too
+				synctest.Wait()
 				// S003-16, S003-17: nothing goes out but what is on our list.
 				list := []string{"User-Agent"}
 				if row.order.Method == Upload {
