@@ -19,7 +19,7 @@ const rediscovery = 300 * time.Second
 
 // discovered is what the agent knows by DHCP, and has done about it.
 type discovered struct {
-	said string // of offers, last; of who looks
+	said, warned string // last, of offers and of their values; of who looks
 
 	mu      sync.Mutex
 	gateway tr181.Gateway
@@ -59,7 +59,8 @@ func (a *Agent) discover(ctx context.Context) (gateway bool) {
 	}
 	if !maps.Equal(now, s.Learned()) {
 		changed, err := s.SetLayer(settings.DHCP, now)
-		if err != nil {
+		if err != nil && err.Error() != d.warned {
+			d.warned = err.Error()
 			a.log.Warn("not everything that DHCP says counts", "err", err)
 		}
 		if len(changed) > 0 {

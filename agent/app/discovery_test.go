@@ -75,6 +75,32 @@ func TestDiscovery(t *testing.T) {
 	})
 }
 
+// TestDiscoveryBadValues: a server that is wrong about one thing may be right
+// about the others; the log says so once.
+func TestDiscoveryBadValues(t *testing.T) {
+	story(t, acs.Options{}, undecided(allowHTTP), func(t *testing.T, h *house) {
+		h.lease("eth0", option43(acsURL, strings.Repeat("x", 65), "0", "many"))
+		h.start()
+		h.session(1)
+		if h.get(ms+"CWMPRetryMinimumWaitInterval") != "5" || h.get(ms+"CWMPRetryIntervalMultiplier") != "2000" || h.get("Device.DeviceInfo.ProvisioningCode") != "" {
+			t.Error("a bad value counts")
+		}
+		writes := h.state.Calls()
+		for range 3 {
+			h.router.SetLink("eth4", false)
+			h.router.SetLink("eth4", true)
+			h.lease("eth0", option43(acsURL, strings.Repeat("x", 65), "0", "many"))
+			h.none(1, time.Hour)
+		}
+		if n := strings.Count(h.log.String(), "not everything that DHCP says counts"); n != 1 {
+			t.Errorf("said %d times", n)
+		}
+		if again := h.state.Calls()[len(writes):]; len(again) > 0 {
+			t.Errorf("written for nothing: %v", again)
+		}
+	})
+}
+
 // TestDiscoveryNewURL: another URL in a renewed lease is another ACS.
 func TestDiscoveryNewURL(t *testing.T) {
 	story(t, acs.Options{}, undecided(allowHTTP), func(t *testing.T, h *house) {

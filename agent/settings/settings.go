@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -196,7 +197,8 @@ func (s *Settings) SetLayer(layer Layer, values map[string]string) (changed []st
 	}
 	good := make(map[string]string, len(values))
 	var errs []error
-	for name, v := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		v := values[name]
 		i, ok := index()[name]
 		if !ok || table[i].local || layer == DHCP && !fromDHCP(name) {
 			errs = append(errs, fmt.Errorf("%s: %s must not set it", name, layer))
