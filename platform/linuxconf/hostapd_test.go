@@ -242,20 +242,21 @@ func TestPeerHostapdParses(t *testing.T) {
 	}
 }
 
-// TestPeerHostapdControl: the control interface of the real hostapd, which needs
-// no radio where it only serves RADIUS.
-func TestPeerHostapdControl(t *testing.T) {
+// runHostapd runs the real one on the loopback interface, where it needs no radio
+// because it only serves RADIUS, and returns the folder of its control sockets.
+func runHostapd(t *testing.T) (run string, cmd *exec.Cmd) {
+	t.Helper()
 	bin := hostapd(t)
 	dir, err := os.MkdirTemp("", "hostapd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "lo.conf")
-	if err := os.WriteFile(file, []byte("interface=lo\ndriver=none\nctrl_interface="+dir+"/run\n"), 0o600); err != nil {
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	file, run := filepath.Join(dir, "lo.conf"), filepath.Join(dir, "run")
+	if err := os.WriteFile(file, []byte("interface=lo\ndriver=none\nctrl_interface="+run+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(bin, file)
+	cmd = exec.Command(bin, file)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -263,20 +264,32 @@ func TestPeerHostapdControl(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	up := make([]byte, 4096)
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }) // it may have ended
+	buf := make([]byte, 4096)
 	for said := ""; !strings.Contains(said, "AP-ENABLED"); {
-		n, err := out.Read(up)
+		n, err := out.Read(buf)
 		if err != nil {
 			t.Fatalf("%v; it said %q", err, said)
 		}
-		said += string(up[:n])
+		said += string(buf[:n])
 	}
-	h, err := dialControl(filepath.Join(dir, "run"), "lo")
+	return run, cmd
+}
+
+func dialLoopback(t *testing.T, run string) *control {
+	t.Helper()
+	h, err := dialControl(run, "lo")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer h.Close()
+	t.Cleanup(func() { h.Close() })
+	return h
+}
+
+// TestPeerHostapdAnswers: the control interface of the real hostapd.
+func TestPeerHostapdAnswers(t *testing.T) {
+	run, _ := runHostapd(t)
+	h := dialLoopback(t, run)
 	if answer, err := h.ask(t.Context(), "PING"); answer != "PONG\n" || err != nil {
 		t.Errorf("%q (%v)", answer, err)
 	}
@@ -293,12 +306,13 @@ func TestPeerHostapdControl(t *testing.T) {
 	if _, err := h.ask(t.Context(), "NONSENSE secret"); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v", err)
 	}
-	// An event, and the end.
-	ear, err := dialControl(filepath.Join(dir, "run"), "lo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ear.Close()
+}
+
+// TestPeerHostapdEvents: it is heard when it goes on and off the air, and when it
+// ends.
+func TestPeerHostapdEvents(t *testing.T) {
+	run, cmd := runHostapd(t)
+	h, ear := dialLoopback(t, run), dialLoopback(t, run)
 	topics, ended := make(chan platform.Topic, 1), make(chan error, 1)
 	go func() {
 		ended <- ear.hear(t.Context(), func(x platform.Topic) {

@@ -359,6 +359,8 @@ func (w *wifi) free(ctx context.Context, c *cell) error {
 		return errors.New("it has no network interface")
 	case !c.radio.AP:
 		return errors.New("its driver cannot offer networks")
+	case w.blocked(c.radio.Name):
+		return errors.New("it is blocked (rfkill list), as on a Raspberry Pi before a country was set: rfkill unblock wifi, or its switch")
 	case len(c.nets) > max(1, c.radio.MaxAPs):
 		return fmt.Errorf("%d networks: its driver can offer %d", len(c.nets), max(1, c.radio.MaxAPs))
 	}
@@ -382,6 +384,23 @@ func (w *wifi) free(ctx context.Context, c *cell) error {
 	_, can, err := w.air.Noise(ctx, link.Index)
 	c.survey = can || err != nil
 	return nil
+}
+
+// blocked says whether somebody has switched a radio off (Documentation of the
+// kernel, driver-api/rfkill). To switch it on again is the administrator's.
+func (w *wifi) blocked(name string) bool {
+	for _, kind := range []string{"soft", "hard"} {
+		paths, err := filepath.Glob(filepath.Join(w.sys, filepath.Base(name), "rfkill*", kind))
+		if err != nil {
+			return false // ErrBadPattern cannot be: the kernel names its radios phy0
+		}
+		for _, path := range paths {
+			if text, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(text)) == "1" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // serves says whether hostapd runs, and offers these networks.

@@ -144,10 +144,15 @@ func TestNotOurs(t *testing.T) {
 		world func(v *villa)
 		want  string
 	}{
-		"file":          {func(v *villa) { v.write("etc/hostapd/wlan0.conf", "interface=wlan0\n") }, "etc/hostapd/wlan0.conf is not ours"},
-		"access point":  {func(v *villa) { v.kernel.Interfaces[0].AP, v.kernel.Interfaces[0].Station = true, false }, "wlan0 is an access point already"},
-		"way out":       {func(v *villa) { v.kernel.Interfaces[0].SSID, v.kernel.Interfaces[0].MHz = "Cafe", 2412 }, "wlan0 has joined a network"},
-		"no interface":  {func(v *villa) { v.kernel.Interfaces = nil }, "no network interface"},
+		"file":         {func(v *villa) { v.write("etc/hostapd/wlan0.conf", "interface=wlan0\n") }, "etc/hostapd/wlan0.conf is not ours"},
+		"access point": {func(v *villa) { v.kernel.Interfaces[0].AP, v.kernel.Interfaces[0].Station = true, false }, "wlan0 is an access point already"},
+		"way out":      {func(v *villa) { v.kernel.Interfaces[0].SSID, v.kernel.Interfaces[0].MHz = "Cafe", 2412 }, "wlan0 has joined a network"},
+		"no interface": {func(v *villa) { v.kernel.Interfaces = nil }, "no network interface"},
+		"switched off": {func(v *villa) {
+			v.mkdir("sys/class/ieee80211/phy0/rfkill0")
+			v.write("sys/class/ieee80211/phy0/rfkill0/hard", "0\n")
+			v.write("sys/class/ieee80211/phy0/rfkill0/soft", "1\n")
+		}, "rfkill unblock wifi"},
 		"a poor driver": {func(v *villa) { v.kernel.Wiphys[0].AP = false }, "cannot offer networks"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -280,7 +285,13 @@ func TestState(t *testing.T) {
 		BytesSent: 2, BytesReceived: 1, PacketsSent: 40, PacketsRecvd: 3, ErrorsSent: 5}); s != want {
 		t.Errorf("got  %+v\nwant %+v", s, want)
 	}
-	// A driver that lists nobody, and hostapd, which does.
+}
+
+// TestStateWithoutAnswers: a driver that lists nobody, and hostapd, which does;
+// then neither, and last not even the kernel.
+func TestStateWithoutAnswers(t *testing.T) {
+	v := newVilla(t, pi)
+	reload(t, &v.p, v.offer(piKey, "wifi1", "ap1", "Home", nil))
 	v.kernel.Do(func() { v.kernel.Stations = nil })
 	sock := v.units.socket("wlan0")
 	sock.mu.Lock()
