@@ -60,13 +60,18 @@ func TestOrder(t *testing.T) {
 			t.Errorf("taken back it is %q, want %q", got, want)
 		}
 	}
-	for _, line := range []string{"order a", `order "a`, `order "a" "a" "nobody"`} {
-		_, err := d.Undo(t.Context(), []byte("package \"dhcp\"\n"+line+"\n"))
-		if good := line[len(line)-1] == '"'; (err == nil) != good {
+}
+
+// TestOrderRecord: a line of a record that is damaged changes nothing.
+func TestOrderRecord(t *testing.T) {
+	d := files(t, map[string]string{"dhcp": "config pool 'a'\n\nconfig pool 'b'\n"})
+	before := text(t, d, "dhcp")
+	for line, good := range map[string]bool{"order a": false, `order "a`: false, `order "a" "a" "nobody"`: true} {
+		if _, err := d.Undo(t.Context(), []byte("package \"dhcp\"\n"+line+"\n")); (err == nil) != good {
 			t.Errorf("%s: %v", line, err)
 		}
-		if got := names(); len(got) != 4 {
-			t.Errorf("%s: %q", line, got)
+		if now := text(t, d, "dhcp"); now != before {
+			t.Errorf("%s: %s", line, now)
 		}
 	}
 }
