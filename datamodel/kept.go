@@ -24,7 +24,7 @@ import (
 // comes from the system. Tables below others work, too: their rows carry the
 // keys of their parents.
 type Kept[T any] struct {
-	Default T                        // the row that New makes
+	Default *T                       // the row that New makes, of which each is a copy; nil: the zero row
 	Init    func(parent []Key, v *T) // optional: what else New puts into it
 	Max     int                      // rows; New and Stage return ErrResources beyond; 0: 1024
 
@@ -116,7 +116,7 @@ func find[T any](rows []keptRow[T], at []Key) int {
 
 // New is Source.New: a random key, and Default.
 func (k *Kept[T]) New(_ context.Context, parent []Key) (Key, T, error) {
-	v := k.Default
+	v := k.fresh()
 	rows, err := k.all()
 	if err != nil {
 		return "", v, err
@@ -128,6 +128,13 @@ func (k *Kept[T]) New(_ context.Context, parent []Key) (Key, T, error) {
 		k.Init(parent, &v)
 	}
 	return fmt.Sprintf("%08x", rand.Uint32()), v, nil
+}
+
+func (k *Kept[T]) fresh() (v T) {
+	if k.Default != nil {
+		v = *k.Default
+	}
+	return v
 }
 
 // room returns ErrResources when there is none for another row.
@@ -268,7 +275,7 @@ func (k *Kept[T]) parse(text []byte) []keptRow[T] {
 		w, err := words(s)
 		if !strings.HasPrefix(s, " ") {
 			if good = err == nil && len(w) > 1 && w[0] == "row"; good {
-				rows = append(rows, keptRow[T]{w[1:], k.Default})
+				rows = append(rows, keptRow[T]{w[1:], k.fresh()})
 			}
 			continue
 		}

@@ -114,7 +114,7 @@ func newRouter() *router {
 		read: map[string]int{},
 	}
 	r.rules = NewKept("rules", ruleParams, r.rulesFile)
-	r.rules.Default = rule{proto: "TCP"}
+	r.rules.Default = &rule{proto: "TCP"}
 	return r
 }
 

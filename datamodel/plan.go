@@ -83,7 +83,7 @@ func (b *keptBatch[T]) Plan() (lines []Line) {
 		}
 	}
 	for _, row := range b.rows {
-		old := b.k.Default
+		old := b.k.fresh()
 		i := find(b.was, row.at)
 		if i >= 0 {
 			old = b.was[i].value

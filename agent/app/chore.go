@@ -24,8 +24,8 @@ type chore struct {
 	mu     sync.Mutex
 	ctx    context.Context // nil: not started, or ended
 	log    *slog.Logger
-	timer  *time.Timer // nil: there was nothing to wait for yet
-	due    time.Time   // of the next turn; zero: when poked
+	timer  *time.Timer // of the next turn; nil: when poked
+	due    time.Time   // when that is
 	poked  bool        // since the start of the turn that runs, or before all of them
 	cancel func()      // of the turn that runs; nil: none does, or it is not to be disturbed
 	runs   bool
@@ -85,15 +85,15 @@ func (c *chore) end() {
 // within makes the next turn be due in d at the latest. c.mu is held.
 func (c *chore) within(d time.Duration) {
 	at := time.Now().Add(d)
-	if !c.due.IsZero() && !at.Before(c.due) {
+	switch {
+	case c.timer == nil:
+		c.timer = time.AfterFunc(d, c.run)
+	case at.Before(c.due):
+		c.timer.Reset(d)
+	default:
 		return
 	}
 	c.due = at
-	if c.timer == nil {
-		c.timer = time.AfterFunc(d, c.run)
-	} else {
-		c.timer.Reset(d)
-	}
 }
 
 // run has one turn, or more when it was poked meanwhile.
@@ -114,7 +114,11 @@ func (c *chore) begin() (ctx context.Context, ok bool) {
 	if c.ctx == nil || c.runs {
 		return nil, false
 	}
-	c.runs, c.poked, c.due, ctx = true, false, time.Time{}, c.ctx
+	if c.timer != nil { // one that is not needed is not kept
+		c.timer.Stop()
+		c.timer = nil
+	}
+	c.runs, c.poked, ctx = true, false, c.ctx
 	if c.rude {
 		ctx, c.cancel = context.WithCancel(ctx)
 	}

@@ -45,7 +45,7 @@ func (a *Agent) withRUE() (tr181.Provider, tr181.Voice) {
 	r.voice = &voice{agent: a, rue: r}
 	// Changes come in groups, and a client of other settings has not read its copy
 	// yet.
-	r.voice.chore = &chore{name: "voice", turn: r.voice.run, first: networkSettles, settle: networkSettles}
+	r.voice.chore = &chore{name: "voice", turn: r.voice.run, settle: networkSettles}
 	a.provider = r
 	r.remake()
 	if c, err := r.present(); err == nil {

@@ -45,7 +45,7 @@ type Keeper struct {
 	Config
 
 	mu    sync.Mutex
-	tests [tr181.TestKinds]entry
+	tests [tr181.TestKinds]*entry // nil: nobody has changed it yet
 }
 
 // entry is one test. Each change makes it another one: what runs for an older
@@ -57,13 +57,7 @@ type entry struct {
 }
 
 // New returns the tests as they are at the start.
-func New(c Config) *Keeper {
-	k := &Keeper{Config: c}
-	for i := range k.tests {
-		k.tests[i].test = tr181.FreshTest(tr181.TestKind(i))
-	}
-	return k
-}
+func New(c Config) *Keeper { return &Keeper{Config: c} }
 
 // CanProbe implements tr181.Diagnostics.
 func (k *Keeper) CanProbe() bool { return k.Prober != nil }
@@ -72,13 +66,20 @@ func (k *Keeper) CanProbe() bool { return k.Prober != nil }
 func (k *Keeper) Test(kind tr181.TestKind) tr181.Test {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.tests[kind].test
+	if e := k.tests[kind]; e != nil {
+		return e.test
+	}
+	return tr181.FreshTest(kind)
 }
 
 // SetTest implements tr181.Diagnostics.
 func (k *Keeper) SetTest(kind tr181.TestKind, t tr181.Test) {
 	k.mu.Lock()
-	e := &k.tests[kind]
+	e := k.tests[kind]
+	if e == nil {
+		e = new(entry)
+		k.tests[kind] = e
+	}
 	e.test = t
 	e.change++
 	if e.cancel != nil {
@@ -108,8 +109,8 @@ func (k *Keeper) Turn(ctx context.Context) (again time.Duration, err error) {
 func (k *Keeper) requested() (tr181.TestKind, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for i := range k.tests {
-		if k.tests[i].test.State == tr181.TestRequested {
+	for i, e := range k.tests {
+		if e != nil && e.test.State == tr181.TestRequested {
 			return tr181.TestKind(i), true
 		}
 	}
@@ -125,7 +126,7 @@ func (k *Keeper) one(ctx context.Context, kind tr181.TestKind) {
 	ctx, cancel := context.WithTimeoutCause(ctx, longest, errLong)
 	defer cancel()
 	k.mu.Lock()
-	e := &k.tests[kind]
+	e := k.tests[kind]
 	t, change := e.test, e.change
 	e.cancel = cancel
 	k.mu.Unlock()

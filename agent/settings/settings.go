@@ -81,10 +81,32 @@ type Settings struct {
 	warned map[string]bool // what has been said about the files, so that a reload does not repeat it
 }
 
-// view is what all layers together say; it is never changed once it is stored.
-type view [len(table)]struct {
+// view is what all layers together say that is not built in, in the order of the
+// table; it is never changed once it is stored. Most settings are as they were
+// built in: an agent does without a table of its own for them.
+type view []resolved
+
+type resolved struct {
 	value string
+	at    uint16 // in the table
 	layer Layer
+}
+
+// of returns what counts for the i-th setting.
+func (v view) of(i int) (string, Layer) {
+	at, ok := slices.BinarySearchFunc(v, i, func(r resolved, i int) int { return int(r.at) - i })
+	if !ok {
+		return table[i].def, BuiltIn
+	}
+	return v[at].value, v[at].layer
+}
+
+// now is the present view.
+func (s *Settings) now() view {
+	if v := s.view.Load(); v != nil {
+		return *v
+	}
+	return nil
 }
 
 // Open reads the files and the state. A mistake in the administrator's file is
@@ -120,7 +142,8 @@ func Open(o Options) (*Settings, error) {
 // Get returns the value of a setting; "" for a name that is not in the table.
 func (s *Settings) Get(name string) string {
 	if i, ok := index()[name]; ok {
-		return s.view.Load()[i].value
+		value, _ := s.now().of(i)
+		return value
 	}
 	return ""
 }
@@ -128,7 +151,8 @@ func (s *Settings) Get(name string) string {
 // Origin tells which layer the value of a setting comes from.
 func (s *Settings) Origin(name string) Layer {
 	if i, ok := index()[name]; ok {
-		return s.view.Load()[i].layer
+		_, layer := s.now().of(i)
+		return layer
 	}
 	return BuiltIn
 }
@@ -256,8 +280,8 @@ func (s *Settings) Reload(ctx context.Context) (changed []string, err error) {
 // resolve builds the view from the layers and returns the names whose value
 // differs from the one before. The caller holds s.mu.
 func (s *Settings) resolve() (changed []string) {
-	before := s.view.Load()
-	v := new(view)
+	first, before := s.view.Load() == nil, s.now()
+	var v view
 	// The policy comes first: which URLs count depends on it.
 	says := func(name string) bool {
 		value, _ := s.resolveOne(&table[index()[name]], policy{})
@@ -268,14 +292,19 @@ func (s *Settings) resolve() (changed []string) {
 		p.order = &firstDHCP
 	}
 	for i := range table {
-		v[i].value, v[i].layer = s.resolveOne(&table[i], p)
-		if before != nil && before[i].value != v[i].value {
+		value, layer := s.resolveOne(&table[i], p)
+		if layer != BuiltIn {
+			v = append(v, resolved{value, uint16(i), layer})
+		}
+		if was, _ := before.of(i); !first && was != value {
 			changed = append(changed, table[i].name)
 		}
 	}
-	s.view.Store(v)
-	url := v[index()[URL]].value
-	if plain, _ := plainHTTP(url); plain && (before == nil || before[index()[URL]].value != url) {
+	v = slices.Clone(v) // without spare room
+	s.view.Store(&v)
+	url, _ := v.of(index()[URL])
+	was, _ := before.of(index()[URL])
+	if plain, _ := plainHTTP(url); plain && (first || was != url) {
 		s.log.Warn("the ACS is reached by plain http: whoever is on the way reads and changes everything", "url", url)
 	}
 	return changed

@@ -233,7 +233,7 @@ func (s *Settings) learn(values map[string]string) error {
 // 3.2.2). When it cannot be kept, it holds for this run and the error says so.
 func (s *Settings) Generate() error {
 	s.mu.Lock()
-	if s.view.Load()[index()[ConnectionRequestPath]].value != "" {
+	if s.Get(ConnectionRequestPath) != "" {
 		s.mu.Unlock()
 		return nil
 	}

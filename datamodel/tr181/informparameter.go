@@ -28,7 +28,7 @@ var informParameterParams = []datamodel.Param[informParameter]{
 }
 
 func (m *Model) informParameter() datamodel.Object {
-	k := keep(m, &m.informParameters, "inform-parameters", informParameterParams, informParameter{})
+	k := keep(m, &m.informParameters, "inform-parameters", informParameterParams, nil)
 	return datamodel.Define("Device.ManagementServer.InformParameter.{i}.", informParameterParams, datamodel.Source[informParameter]{
 		Topics: []datamodel.Topic{SettingsChanged},
 		Rows:   k.Rows,

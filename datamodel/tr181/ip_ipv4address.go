@@ -57,7 +57,7 @@ func (m *Model) ipv4Address() datamodel.Object {
 		}
 		src.Stage = m.stageConfiguredIPv4
 	case m.canWrite():
-		keep(m, &m.ipv4, "ipv4-addresses", ipv4AddressParams, freshIPv4Address)
+		keep(m, &m.ipv4, "ipv4-addresses", ipv4AddressParams, &freshIPv4Address)
 		src.New = m.ipv4.New
 		src.Stage = m.stageIPv4Address
 	default:

@@ -68,7 +68,7 @@ func (m *Model) ipv6Address() datamodel.Object {
 		}
 		src.Stage = m.stageConfiguredIPv6
 	case m.canWrite():
-		keep(m, &m.ipv6, "ipv6-addresses", keptIPv6Params, freshIPv6Address)
+		keep(m, &m.ipv6, "ipv6-addresses", keptIPv6Params, &freshIPv6Address)
 		src.New = m.ipv6.New
 		src.Stage = m.stageIPv6Address
 	default:

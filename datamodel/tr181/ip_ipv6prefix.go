@@ -52,6 +52,12 @@ var ipv6PrefixParams = []datamodel.Param[ipv6Prefix]{
 	{Name: "ValidLifetime", At: func(p *ipv6Prefix) any { return &p.validUntil }},
 }
 
+// freshIPv6Prefix is the row that AddObject makes.
+var freshIPv6Prefix = ipv6Prefix{
+	status: "Disabled", prefixStatus: "Invalid", origin: "Static", staticType: "Static",
+	preferredUntil: infiniteTime, validUntil: infiniteTime, kept: true,
+}
+
 func (m *Model) ipv6Prefix() datamodel.Object {
 	src := datamodel.Source[ipv6Prefix]{
 		Topics: []datamodel.Topic{AddressChanged, LinkChanged},
@@ -60,10 +66,7 @@ func (m *Model) ipv6Prefix() datamodel.Object {
 		Check:  checkIPv6Prefix,
 	}
 	if m.canWrite() || m.logical() && m.a.Keep != nil {
-		keep(m, &m.prefix6, "ipv6-prefixes", ipv6PrefixParams, ipv6Prefix{
-			status: "Disabled", prefixStatus: "Invalid", origin: "Static", staticType: "Static",
-			preferredUntil: infiniteTime, validUntil: infiniteTime, kept: true,
-		})
+		keep(m, &m.prefix6, "ipv6-prefixes", ipv6PrefixParams, &freshIPv6Prefix)
 		src.New = m.prefix6.New
 		src.Stage = func(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[ipv6Prefix]) error {
 			switch {

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"gatehouse/datamodel"
 	"gatehouse/platform"
@@ -41,18 +42,18 @@ func (m *Model) Reapply(ctx context.Context, t *datamodel.Tree) error {
 		m.seen = nil
 	}
 	r := reapply{m: m, fresh: map[string]bool{}, up: map[string]bool{}, owed: map[string]bool{}}
-	now := make(map[string]platform.Link, len(links.all))
+	now := make(map[string]linkSeen, len(links.all))
 	for _, l := range links.all {
 		was, met := m.seen[l.Name]
-		fresh := !met || was.Index != l.Index
+		fresh := !met || was.index != l.Index
 		if fresh {
 			r.fresh[l.Name] = true
 		}
 		// It may have been down and up again between two looks.
-		if fresh || l.Enabled && (!was.Enabled || !l.Changed.Equal(was.Changed)) {
+		if fresh || l.Enabled && (!was.enabled || !l.Changed.Equal(was.changed)) {
 			r.up[l.Name] = true
 		}
-		now[l.Name] = platform.Link{Index: l.Index, Enabled: l.Enabled, Changed: l.Changed}
+		now[l.Name] = linkSeen{l.Index, l.Enabled, l.Changed}
 	}
 	m.seen = now
 	if len(r.up) == 0 && len(m.owed) == 0 {
@@ -63,6 +64,13 @@ func (m *Model) Reapply(ctx context.Context, t *datamodel.Tree) error {
 	r.routes(ctx)
 	m.owed = r.owed
 	return errors.Join(r.errs...)
+}
+
+// linkSeen is what Reapply remembers of a link.
+type linkSeen struct {
+	index   int
+	enabled bool
+	changed time.Time
 }
 
 // Reloaded says that services of the system have set up the network anew: to the

@@ -63,7 +63,7 @@ func (m *Model) ipv4Forwarding() datamodel.Object {
 		}
 		src.Stage = m.stageConfiguredIPv4Route
 	case m.keepsRoutes():
-		keep(m, &m.route4, "ipv4-routes", ipv4ForwardingParams, freshIPv4Route)
+		keep(m, &m.route4, "ipv4-routes", ipv4ForwardingParams, &freshIPv4Route)
 		src.New = m.route4.New
 		src.Stage = m.stageIPv4Route
 	default:

@@ -61,7 +61,7 @@ func (m *Model) ipv6Forwarding() datamodel.Object {
 		}
 		src.Stage = m.stageConfiguredIPv6Route
 	case m.keepsRoutes():
-		keep(m, &m.route6, "ipv6-routes", ipv6ForwardingParams, freshIPv6Route)
+		keep(m, &m.route6, "ipv6-routes", ipv6ForwardingParams, &freshIPv6Route)
 		src.New = m.route6.New
 		src.Stage = m.stageIPv6Route
 	default:

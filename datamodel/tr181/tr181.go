@@ -155,7 +155,7 @@ type Model struct {
 	informParameters *datamodel.Kept[informParameter]
 
 	// What Reapply found last time: each link, and what it could not put back.
-	seen map[string]platform.Link
+	seen map[string]linkSeen
 	owed map[string]bool
 	anew atomic.Bool // services have set up the network since
 }
@@ -172,7 +172,7 @@ func New(p platform.Platform, a Agent) *Model {
 		}
 	}
 	if a.Keep != nil && p.Network != nil && p.Links != nil {
-		keep(m, &m.links, "links", linkSettingParams, linkSetting{})
+		keep(m, &m.links, "links", linkSettingParams, nil)
 		m.undo[undoNetwork] = m.undoNetwork
 	}
 	if p.Config != nil {
@@ -263,7 +263,7 @@ var keptNames = [...]string{
 }
 
 // keep opens a table that the agent keeps itself, once.
-func keep[T any](m *Model, table **datamodel.Kept[T], name string, params []datamodel.Param[T], fresh T) *datamodel.Kept[T] {
+func keep[T any](m *Model, table **datamodel.Kept[T], name string, params []datamodel.Param[T], fresh *T) *datamodel.Kept[T] {
 	if *table == nil {
 		k := datamodel.NewKept(name, params, m.a.Keep(name))
 		k.Default = fresh

@@ -123,7 +123,7 @@ var voiceServiceParams = []voiceParam{
 }
 
 func (m *Model) voiceService() datamodel.Object {
-	keep(m, &m.voice, "voice", overrideParams, override{})
+	keep(m, &m.voice, "voice", overrideParams, nil)
 	return m.voiceTable(voiceServicePath, "service", voiceServiceParams, oneVoiceRow(voiceServiceKey, m.voiceMedia))
 }
 

@@ -82,11 +82,14 @@ var xmppConnectionParams = []datamodel.Param[xmppConnection]{
 	{Name: "Stats.TransmittedErrorMessages", At: func(c *xmppConnection) any { return &c.state.TransmittedErrorMessages }},
 }
 
+// freshXMPPConnection is the row that AddObject makes.
+var freshXMPPConnection = xmppConnection{
+	algorithm: "DNS-SRV", keepAliveInterval: -1, serverConnectAttempts: 16,
+	serverRetryInitialInterval: 60, serverRetryMultiplier: 2000, serverRetryMaxInterval: 30720,
+}
+
 func (m *Model) xmppConnection() datamodel.Object {
-	k := keep(m, &m.xmppConnections, "xmpp-connections", xmppConnectionParams, xmppConnection{
-		algorithm: "DNS-SRV", keepAliveInterval: -1, serverConnectAttempts: 16,
-		serverRetryInitialInterval: 60, serverRetryMultiplier: 2000, serverRetryMaxInterval: 30720,
-	})
+	k := keep(m, &m.xmppConnections, "xmpp-connections", xmppConnectionParams, &freshXMPPConnection)
 	return datamodel.Define(xmppConnectionPath, xmppConnectionParams, datamodel.Source[xmppConnection]{
 		Topics: []datamodel.Topic{SettingsChanged, ReachChanged},
 		Keys:   k.Keys,
@@ -147,8 +150,11 @@ var xmppServerParams = []datamodel.Param[xmppServer]{
 	{Name: "Port", At: func(s *xmppServer) any { return &s.port }, Access: datamodel.ReadWrite, Check: datamodel.Range{Max: 65535}},
 }
 
+// freshXMPPServer is the row that AddObject makes.
+var freshXMPPServer = xmppServer{weight: -1, port: 5222}
+
 func (m *Model) xmppServer() datamodel.Object {
-	k := keep(m, &m.xmppServers, "xmpp-servers", xmppServerParams, xmppServer{weight: -1, port: 5222})
+	k := keep(m, &m.xmppServers, "xmpp-servers", xmppServerParams, &freshXMPPServer)
 	return datamodel.Define(xmppServerPath, xmppServerParams, datamodel.Source[xmppServer]{
 		Topics: []datamodel.Topic{SettingsChanged},
 		Rows:   k.Rows, Keys: k.Keys, Load: k.Load, New: k.New, Stage: k.Stage,

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,7 +50,7 @@ type Dir struct {
 	bytes  atomic.Uint64
 
 	mu    sync.Mutex
-	files map[string]*File
+	files []*File
 	loose []string // folders that have got an entry which is not on disk yet
 }
 
@@ -62,7 +61,7 @@ type Dir struct {
 // The folder is returned with an error, too, for who can do without what is in
 // it: its files are read and written as far as that goes.
 func Open(path string, o Options) (*Dir, error) {
-	d := &Dir{path: filepath.Clean(path), fsys: o.FS, limit: o.Limit, log: o.Log, files: map[string]*File{}}
+	d := &Dir{path: filepath.Clean(path), fsys: o.FS, limit: o.Limit, log: o.Log}
 	if d.fsys == nil {
 		d.fsys = OS{}
 	}
@@ -85,7 +84,7 @@ func Open(path string, o Options) (*Dir, error) {
 // left alone since.
 func (d *Dir) Unread() error {
 	d.mu.Lock()
-	files := slices.SortedFunc(maps.Values(d.files), func(a, b *File) int { return strings.Compare(a.name, b.name) })
+	files := slices.SortedFunc(slices.Values(d.files), func(a, b *File) int { return strings.Compare(a.name, b.name) })
 	d.mu.Unlock()
 	var errs []error
 	for _, f := range files {
@@ -178,12 +177,22 @@ func (d *Dir) File(name string, version int, older ...func(body []byte) ([]byte,
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	f := d.files[name]
-	if f == nil {
-		f = &File{dir: d, name: name, version: version, older: older}
-		d.files[name] = f
+	if f := d.known(name); f != nil {
+		return f
 	}
+	f := &File{dir: d, name: name, version: version, older: older}
+	d.files = append(d.files, f)
 	return f
+}
+
+// known returns the File of that name; nil when there is none. d.mu is held.
+func (d *Dir) known(name string) *File {
+	for _, f := range d.files {
+		if f.name == name {
+			return f
+		}
+	}
+	return nil
 }
 
 // Clear removes every file of the folder except those named, as a factory reset
@@ -216,7 +225,7 @@ func (d *Dir) Clear(keep ...string) error {
 // destroy.
 func (d *Dir) gone(name string) {
 	d.mu.Lock()
-	f := d.files[name]
+	f := d.known(name)
 	d.mu.Unlock()
 	if f == nil {
 		return
