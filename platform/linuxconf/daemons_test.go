@@ -187,6 +187,27 @@ func (d *daemons) set(property string, value any) {
 	d.properties[property] = value
 }
 
+// refuses has a method answer with an error.
+func (d *daemons) refuses(method string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.refuse[method] = err
+}
+
+// vanishes has a daemon end when it is asked for a method.
+func (d *daemons) vanishes(method string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.vanish[method] = true
+}
+
+// ends says how the jobs of a unit end.
+func (d *daemons) ends(unit, result string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.results[unit] = result
+}
+
 func (d *daemons) property(name string) any {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -259,8 +280,11 @@ func (d *daemons) reload() *dbus.Error {
 	if e := d.called(networkd.destination, "Reload"); e != nil {
 		return e
 	}
-	if d.reloaded != nil {
-		d.reloaded()
+	d.mu.Lock()
+	read := d.reloaded
+	d.mu.Unlock()
+	if read != nil {
+		read()
 	}
 	return nil
 }

@@ -154,7 +154,7 @@ func attach(m *machine) {
 		m.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &config{dir: m.Dir, log: m.Log}
-	c.Conf = uciconf.New(uciconf.Options{Dir: uci.Dir{Config: m.Dir, Create: true}, Reload: c.reload, Found: m.found, MaxPower: m.maxPower})
+	c.Conf = uciconf.New(uciconf.Options{Dir: uci.Dir{Config: m.Dir, Create: true}, Reload: c.reload, Found: m.found, MaxPower: m.maxPower, Uplink: m.uplink})
 	m.conf, m.past = c.Conf, &past{path: filepath.Join(m.Dir, pastName)}
 	for _, o := range areas() {
 		a, err := o.open(m)

@@ -43,6 +43,22 @@ func linkOfSection(section string) string {
 	return strings.Join(parts, "")
 }
 
+// uplink says whether the default route leaves by a link, by its section or its
+// name. While that cannot be found out any link may be the way to the ACS.
+func (m *machine) uplink(key string) bool {
+	if m.p.Links == nil {
+		return false
+	}
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	for l, err := range m.p.Links.Links(ctx) {
+		if err != nil || l.Upstream && (l.Name == key || sectionOf(l.Name) == key) {
+			return true
+		}
+	}
+	return false
+}
+
 // isPlainName says whether a link's name is nothing but a name to networkd, which
 // takes others for patterns.
 func isPlainName(link string) bool {

@@ -1,6 +1,7 @@
 package linuxconf
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,9 @@ func newWired(t testing.TB) *wired {
 	w.write(wanFile, wanText)
 	w.write("/run/systemd/netif/leases/2", "# private\nSERVER_ADDRESS=192.0.2.1\nDNS=192.0.2.53 192.0.2.54\n")
 	w.read()
+	w.mu.Lock()
 	w.reloaded = w.read
+	w.mu.Unlock()
 	w.restart()
 	return w
 }
@@ -113,21 +116,27 @@ func (w *wired) restart() {
 	}
 }
 
+// turns changes what networkd makes of the files that it reads.
+func (w *wired) turns(state string, deaf bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state, w.deaf = state, deaf
+}
+
 // read is networkd reading its files: the first that matches counts.
 func (w *wired) read() {
+	w.mu.Lock()
+	become, deaf := w.state, w.deaf
+	w.mu.Unlock()
 	base := map[string]string{"wan0": wanFile, "br0": bridgeFile, "spare0": wanFile, "br-guest": bridgeFile}
 	for _, l := range wiredLinks {
 		text := "# This is private data. Do not parse.\nADMIN_STATE=unmanaged\n"
 		if file := base[l.Name]; file != "" {
 			ours := (&netd{}).fileOf(l.Name)
-			if _, err := os.Stat(filepath.Join(w.root, ours)); err == nil && !w.deaf {
+			if _, err := os.Stat(filepath.Join(w.root, ours)); err == nil && !deaf {
 				file = ours
 			}
-			state := "configured"
-			if w.state != "" {
-				state = w.state
-			}
-			text = "ADMIN_STATE=" + state + "\nNETWORK_FILE=" + file + "\n"
+			text = "ADMIN_STATE=" + cmp.Or(become, "configured") + "\nNETWORK_FILE=" + file + "\n"
 		}
 		w.write("/run/systemd/netif/links/"+strconv.Itoa(l.Index), text)
 	}
@@ -264,6 +273,36 @@ func TestNetworkFile(t *testing.T) {
 	}
 }
 
+// TestNetworkUplink: a change of the way to the ACS says so, for it is taken back
+// when the ACS is gone after it.
+func TestNetworkUplink(t *testing.T) {
+	w := newWired(t)
+	for key, want := range map[string]bool{"wan0": true, "br0": false} {
+		b, err := w.p.Config.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := w.row(key)
+		row.MTU = 1400
+		w.p.Interfaces.Table.Put(b, key, row)
+		if err := b.Prepare(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		files := map[string]bool{}
+		for _, x := range b.Writes() {
+			if files[x.File] = true; x.Uplink != want {
+				t.Errorf("%s: %+v", key, x)
+			}
+		}
+		if ours := "/etc/systemd/network/10-gatehouse-" + key + ".network"; !files[ours] {
+			t.Errorf("a dry run tells of %v, not of %s", files, ours)
+		}
+		if err := b.Rollback(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestNetworkRefuses: what networkd could not be told is not promised.
 func TestNetworkRefuses(t *testing.T) {
 	w := newWired(t)
@@ -314,9 +353,9 @@ func TestNetworkTrouble(t *testing.T) {
 		spoil func(w *wired)
 		want  string
 	}{
-		"fails":    {func(w *wired) { w.state = "failed" }, "systemd-networkd cannot set up br0 as /etc/systemd/network/10-gatehouse-br0.network says"},
-		"polkit":   {func(w *wired) { w.refuse["Reload"] = errPolkit }, "systemd-networkd: Reload: we are not allowed to"},
-		"vanishes": {func(w *wired) { w.vanish["Reload"] = true }, "systemd-networkd: Reload: it has ended without an answer"},
+		"fails":    {func(w *wired) { w.turns("failed", false) }, "systemd-networkd cannot set up br0 as /etc/systemd/network/10-gatehouse-br0.network says"},
+		"polkit":   {func(w *wired) { w.refuses("Reload", errPolkit) }, "systemd-networkd: Reload: we are not allowed to"},
+		"vanishes": {func(w *wired) { w.vanishes("Reload") }, "systemd-networkd: Reload: it has ended without an answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWired(t)
@@ -328,7 +367,7 @@ func TestNetworkTrouble(t *testing.T) {
 		})
 	}
 	w := newWired(t)
-	w.deaf = true
+	w.turns("", true)
 	ctx, stop := context.WithTimeout(t.Context(), time.Second)
 	defer stop()
 	row := w.row("br0")

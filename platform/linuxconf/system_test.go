@@ -300,13 +300,13 @@ func TestNameServers(t *testing.T) {
 		refused(t, b, b.p.Forwards, "dns3", bad)
 	}
 	// A restart that fails is made up for.
-	b.results[resolvedUnit] = "failed"
+	b.ends(resolvedUnit, "failed")
 	services := put(t, &b.p, b.p.Forwards, "dns1", platform.DNSForward{Server: netip.MustParseAddr("192.0.2.53")})
 	var failed *platform.ServiceError
 	if err := b.p.Config.Reload(t.Context(), services); !errors.As(err, &failed) || failed.Service != "network" || !strings.Contains(err.Error(), resolvedUnit) {
 		t.Errorf("%v", err)
 	}
-	b.results[resolvedUnit] = ""
+	b.ends(resolvedUnit, "")
 	b.said()
 	if reload(t, &b.p, services); !slices.Equal(b.said(), []string{"RestartUnit " + resolvedUnit}) {
 		t.Error("it is not tried again")
@@ -341,8 +341,8 @@ func TestDaemonTrouble(t *testing.T) {
 		spoil func(b *board)
 		want  string
 	}{
-		"polkit":   {func(b *board) { b.refuse["SetStaticHostname"] = errPolkit }, "systemd-hostnamed: SetStaticHostname: we are not allowed to"},
-		"vanishes": {func(b *board) { b.vanish["SetStaticHostname"] = true }, "systemd-hostnamed: SetStaticHostname: it has ended without an answer"},
+		"polkit":   {func(b *board) { b.refuses("SetStaticHostname", errPolkit) }, "systemd-hostnamed: SetStaticHostname: we are not allowed to"},
+		"vanishes": {func(b *board) { b.vanishes("SetStaticHostname") }, "systemd-hostnamed: SetStaticHostname: it has ended without an answer"},
 		"gone":     {func(b *board) { b.conns[hostnamed.destination].Close() }, "systemd-hostnamed: Get: it does not run"},
 		"nonsense": {func(b *board) { b.set(staticHostname, []int32{7}) }, "systemd-hostnamed: StaticHostname: "},
 		"endless":  {func(b *board) { b.set(staticHostname, strings.Repeat("x", 4<<20)) }, "systemd-hostnamed: Get: "},

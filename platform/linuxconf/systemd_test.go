@@ -47,13 +47,13 @@ func TestUnitTrouble(t *testing.T) {
 		want  []string
 	}{
 		"unknown":  {func(*daemons) {}, "dnsmasq.service", []string{"dnsmasq.service", "not found"}},
-		"fails":    {func(d *daemons) { d.results[timesyncd] = "failed" }, timesyncd, []string{timesyncd, `"failed"`, `"exit-code", status 3`}},
-		"canceled": {func(d *daemons) { d.results[timesyncd] = "canceled" }, timesyncd, []string{timesyncd, `"canceled"`}},
-		"hostile":  {func(d *daemons) { d.results[timesyncd] = "\x1b[2J" + strings.Repeat("x", 999) }, timesyncd, []string{timesyncd, `\x1b`}},
-		"leaves":   {func(d *daemons) { d.results[timesyncd] = "leaves" }, timesyncd, []string{timesyncd, "systemd has left"}},
-		"polkit":   {func(d *daemons) { d.refuse["RestartUnit"] = errPolkit }, timesyncd, []string{timesyncd, "systemd", "polkit"}},
-		"vanishes": {func(d *daemons) { d.vanish["RestartUnit"] = true }, timesyncd, []string{timesyncd, "systemd", "without an answer"}},
-		"chatters": {func(d *daemons) { d.refuse["RestartUnit"] = errHostile }, timesyncd, []string{timesyncd, "not your"}},
+		"fails":    {func(d *daemons) { d.ends(timesyncd, "failed") }, timesyncd, []string{timesyncd, `"failed"`, `"exit-code", status 3`}},
+		"canceled": {func(d *daemons) { d.ends(timesyncd, "canceled") }, timesyncd, []string{timesyncd, `"canceled"`}},
+		"hostile":  {func(d *daemons) { d.ends(timesyncd, "\x1b[2J"+strings.Repeat("x", 999)) }, timesyncd, []string{timesyncd, `\x1b`}},
+		"leaves":   {func(d *daemons) { d.ends(timesyncd, "leaves") }, timesyncd, []string{timesyncd, "systemd has left"}},
+		"polkit":   {func(d *daemons) { d.refuses("RestartUnit", errPolkit) }, timesyncd, []string{timesyncd, "systemd", "polkit"}},
+		"vanishes": {func(d *daemons) { d.vanishes("RestartUnit") }, timesyncd, []string{timesyncd, "systemd", "without an answer"}},
+		"chatters": {func(d *daemons) { d.refuses("RestartUnit", errHostile) }, timesyncd, []string{timesyncd, "not your"}},
 		"no bus":   {func(d *daemons) { d.stopBus() }, timesyncd, []string{"no D-Bus"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,9 +79,7 @@ func TestUnitTrouble(t *testing.T) {
 func TestNobodyAnswers(t *testing.T) {
 	d := startDaemons(t, manager.destination)
 	address := d.address
-	d.mu.Lock()
-	d.refuse["Get LoadState"] = errHostile
-	d.mu.Unlock()
+	d.refuses("Get LoadState", errHostile)
 	if _, err := (systemd{system{address}}).Present(t.Context(), timesyncd); err == nil || !strings.HasPrefix(err.Error(), "systemd: Get: ") {
 		t.Errorf("it is known: %v", err)
 	}
@@ -90,8 +88,10 @@ func TestNobodyAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	silence := make(chan struct{})
 	defer mute.Close()
-	if err := mute.ExportMethodTable(map[string]any{"Wait": func() *dbus.Error { <-t.Context().Done(); return nil }}, "/x", "org.example.Mute"); err != nil {
+	defer close(silence)
+	if err := mute.ExportMethodTable(map[string]any{"Wait": func() *dbus.Error { <-silence; return nil }}, "/x", "org.example.Mute"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := mute.RequestName("org.example.Mute", 0); err != nil {
