@@ -7,11 +7,12 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"gatehouse/internal/store/storetest"
 )
 
 func TestMalformedDeclarations(t *testing.T) {
@@ -135,10 +136,10 @@ func TestKeptFile(t *testing.T) {
 	a := add(t, tree, "Device.Rule.", "Label", "two\nlines", "Port", "Device.Port.2")
 	key := r.rules.rows[0].at[0]
 	want := "row " + key + "\n  Enable false\n  ExternalPort 0\n  Protocol TCP\n  Port \"Device.Port.{i}. eth0\"\n  Label \"two\\nlines\"\n"
-	if string(r.rulesFile.data) != want {
-		t.Errorf("the file:\n%s\nwant\n%s", r.rulesFile.data, want)
+	if r.rulesFile.Text() != want {
+		t.Errorf("the file:\n%s\nwant\n%s", r.rulesFile.Text(), want)
 	}
-	old := slices.Clone(r.rulesFile.data)
+	old := []byte(r.rulesFile.Text())
 	if err := set(t, tree, a.Path+"Label", "changed"); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +152,9 @@ func TestKeptFile(t *testing.T) {
 		t.Errorf("a full table: %v", err)
 	}
 	tx.Abort()
-	damaged := NewKept("rules", ruleParams, &memory{some: true, data: []byte("  Label x\nrow \"\n  Label y\nrow k1\n  Label z\n  Nope 1\n  ExternalPort 70000\n  Enable\nrow\n  Label w\n")})
+	file := &storetest.File{}
+	file.Write("  Label x\nrow \"\n  Label y\nrow k1\n  Label z\n  Nope 1\n  ExternalPort 70000\n  Enable\nrow\n  Label w\n")
+	damaged := NewKept("rules", ruleParams, file)
 	rows, err := damaged.all()
 	if err != nil || len(rows) != 1 || rows[0].value.label != "z" || rows[0].value.external != 0 {
 		t.Errorf("a damaged file: %+v, %v", rows, err)
@@ -160,7 +163,7 @@ func TestKeptFile(t *testing.T) {
 	if _, err := NewKept("rules", ruleParams, broken{}).all(); !errors.As(err, &u) {
 		t.Errorf("a file that cannot be read: %v", err)
 	}
-	if _, err := NewKept[rule]("rules", ruleParams, &memory{}).Load(t.Context(), []Key{"x"}); !errors.Is(err, ErrGone) || errors.Is(err, fs.ErrNotExist) {
+	if _, err := NewKept[rule]("rules", ruleParams, &storetest.File{}).Load(t.Context(), []Key{"x"}); !errors.Is(err, ErrGone) || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no such row: %v", err)
 	}
 }

@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"testing"
+
+	"gatehouse/internal/store/storetest"
 )
 
 func TestJournal(t *testing.T) {
@@ -17,7 +20,7 @@ func TestJournal(t *testing.T) {
 	if err := set(t, tree, "Device.Box.Name", "x"); !errors.Is(err, r.commitErr) {
 		t.Fatal(err)
 	}
-	if len(r.journal.data) == 0 {
+	if r.journal.Text() == "" {
 		t.Fatal("a rollback that failed leaves no journal")
 	}
 	var undone []string
@@ -35,10 +38,10 @@ func TestJournal(t *testing.T) {
 	if !slices.Equal(undone, []string{"how to undo\n\x00"}) {
 		t.Errorf("undone %q", undone)
 	}
-	r.journal.data = []byte("nobody AAAA==\nbatch !\nbatch =\n")
+	r.journal.Write("nobody AAAA==\nbatch !\nbatch =\n")
 	undo["batch"] = func(context.Context, []byte) error { return errors.New("no") }
 	again.Recover(t.Context(), undo)
-	if len(r.journal.data) == 0 {
+	if r.journal.Text() == "" {
 		t.Error("an undo that fails is forgotten")
 	}
 }
@@ -47,7 +50,7 @@ func TestJournal(t *testing.T) {
 // tries again first. A device whose disk has gone read-only starts all the same.
 func TestJournalIsOwed(t *testing.T) {
 	r := newRouter()
-	r.journal.some, r.journal.data = true, []byte("batch aG93=\n")
+	r.journal.Write("batch aG93=\n")
 	tree := r.tree(t)
 	disk := errors.New("read-only file system")
 	undone := 0
@@ -58,12 +61,12 @@ func TestJournalIsOwed(t *testing.T) {
 		return disk
 	}}
 	tree.Recover(t.Context(), undo)
-	if err := set(t, tree, "Device.Box.Name", "x"); !errors.Is(err, errOwed) || string(r.journal.data) != "batch aG93=\n" {
-		t.Errorf("%v; the journal holds %q", err, r.journal.data)
+	if err := set(t, tree, "Device.Box.Name", "x"); !errors.Is(err, errOwed) || r.journal.Text() != "batch aG93=\n" {
+		t.Errorf("%v; the journal holds %q", err, r.journal.Text())
 	}
 	disk = nil
-	if err := set(t, tree, "Device.Box.Name", "x"); err != nil || undone != 1 || len(r.journal.data) != 0 {
-		t.Errorf("%v; undone %d times, the journal holds %q", err, undone, r.journal.data)
+	if err := set(t, tree, "Device.Box.Name", "x"); err != nil || undone != 1 || r.journal.Text() != "" {
+		t.Errorf("%v; undone %d times, the journal holds %q", err, undone, r.journal.Text())
 	}
 }
 
@@ -71,24 +74,24 @@ func TestJournalOnlyWhereItHelps(t *testing.T) {
 	r := newRouter()
 	tree := r.tree(t)
 	add(t, tree, "Device.Rule.")
-	if r.journal.saves != 0 {
-		t.Errorf("%d writes for one atomic file", r.journal.saves)
+	if r.journal.Saves() != 0 {
+		t.Errorf("%d writes for one atomic file", r.journal.Saves())
 	}
 	if err := set(t, tree, "Device.Rule.1.Label", "x", "Device.Box.Name", "x"); err != nil {
 		t.Fatal(err)
 	}
-	if r.journal.saves != 2 || len(r.journal.data) != 0 {
-		t.Errorf("%d writes, left %q", r.journal.saves, r.journal.data)
+	if r.journal.Saves() != 2 || r.journal.Text() != "" {
+		t.Errorf("%d writes, left %q", r.journal.Saves(), r.journal.Text())
 	}
 }
 
 func TestFullDisk(t *testing.T) {
 	full := errors.New("no space left on device")
-	for what, m := range map[string]func(*router) *memory{"numbers": func(r *router) *memory { return r.numbers }, "rules": func(r *router) *memory { return r.rulesFile }} {
+	for what, m := range map[string]func(*router) *storetest.File{"numbers": func(r *router) *storetest.File { return r.numbers }, "rules": func(r *router) *storetest.File { return r.rulesFile }} {
 		r := newRouter()
 		tree := r.tree(t)
 		values(t, tree.Reader(ReadOptions{}), "")
-		m(r).fail = full
+		m(r).Refuse(full)
 		tx := begin(t, tree)
 		if _, err := tx.Add(t.Context(), "Device.Rule."); err != nil {
 			t.Fatal(err)
@@ -96,7 +99,7 @@ func TestFullDisk(t *testing.T) {
 		if _, err := tx.Commit(t.Context()); !errors.Is(err, full) {
 			t.Errorf("%s: %v", what, err)
 		}
-		m(r).fail = nil
+		m(r).Refuse(nil)
 		equal(t, what, values(t, tree.Reader(ReadOptions{}), "Device.Rule."), nil)
 		if a := add(t, tree, "Device.Rule."); a.Number != 2 {
 			t.Errorf("%s: number %d", what, a.Number)
@@ -105,17 +108,17 @@ func TestFullDisk(t *testing.T) {
 }
 
 // A crowded disk has room for the journal once; taking it away needs none.
-type crowded struct{ memory }
+type crowded struct{ storetest.File }
 
 func (c *crowded) Save(b []byte) error {
-	if c.some {
+	if _, err := c.Load(); err == nil {
 		return errors.New("no space left on device")
 	}
-	return c.memory.Save(b)
+	return c.File.Save(b)
 }
 
 func (c *crowded) Remove() error {
-	c.data, c.some = nil, false
+	c.Delete()
 	return nil
 }
 
@@ -136,8 +139,8 @@ func TestJournalIsClearedOnAFullDisk(t *testing.T) {
 	if err := set(t, tree, "Device.Rule.1.Label", "x", "Device.Box.Name", "x"); err != nil {
 		t.Errorf("commit: %v", err)
 	}
-	if journal.some {
-		t.Errorf("the journal still holds %q", journal.data)
+	if _, err := journal.Load(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the journal still holds %q", journal.Text())
 	}
 }
 
@@ -208,8 +211,8 @@ func TestUndoSurvivesAPowerCut(t *testing.T) {
 	var first error
 	undo := func(name string, err *error) func(context.Context, []byte) error {
 		return func(context.Context, []byte) error {
-			if string(r.journal.data) != string(records) {
-				t.Errorf("a power cut at %s would find %q", name, r.journal.data)
+			if r.journal.Text() != string(records) {
+				t.Errorf("a power cut at %s would find %q", name, r.journal.Text())
 			}
 			undone = append(undone, name)
 			return *err
@@ -217,22 +220,22 @@ func TestUndoSurvivesAPowerCut(t *testing.T) {
 	}
 	var none error
 	tree.Recover(t.Context(), map[string]func(context.Context, []byte) error{"first": undo("first", &first), "second": undo("second", &none)})
-	if err := tree.Undo(t.Context(), slices.Values([][]byte{records})); err != nil || len(r.journal.data) != 0 {
-		t.Errorf("%v, left %q", err, r.journal.data)
+	if err := tree.Undo(t.Context(), slices.Values([][]byte{records})); err != nil || r.journal.Text() != "" {
+		t.Errorf("%v, left %q", err, r.journal.Text())
 	}
 	first = errors.New("read-only")
-	if err := tree.Undo(t.Context(), slices.Values([][]byte{records})); !errors.Is(err, first) || string(r.journal.data) != string(records) {
-		t.Errorf("one that fails: %v, left %q", err, r.journal.data)
+	if err := tree.Undo(t.Context(), slices.Values([][]byte{records})); !errors.Is(err, first) || r.journal.Text() != string(records) {
+		t.Errorf("one that fails: %v, left %q", err, r.journal.Text())
 	}
 	first = nil
-	if err := tree.Undo(t.Context(), slices.Values([][]byte{})); err != nil || len(r.journal.data) != 0 {
-		t.Errorf("again: %v, left %q", err, r.journal.data)
+	if err := tree.Undo(t.Context(), slices.Values([][]byte{})); err != nil || r.journal.Text() != "" {
+		t.Errorf("again: %v, left %q", err, r.journal.Text())
 	}
 	if fmt.Sprint(undone) != "[second first second first second first]" {
 		t.Errorf("undone %v", undone)
 	}
 	// On a disk that is full it is tried all the same.
-	r.journal.fail = errors.New("full")
+	r.journal.Refuse(errors.New("full"))
 	called := false
 	tree.Recover(t.Context(), map[string]func(context.Context, []byte) error{"first": func(context.Context, []byte) error { called = true; return nil }})
 	if err := tree.Undo(t.Context(), slices.Values([][]byte{[]byte("first Zg===\n")})); err != nil || !called {

@@ -8,12 +8,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/internal/store/storetest"
 )
 
 type box struct {
@@ -55,30 +56,6 @@ type host struct {
 	via  Ref
 }
 
-// memory is a Backing in RAM with a knob.
-type memory struct {
-	data  []byte
-	some  bool
-	saves int
-	fail  error
-}
-
-func (m *memory) Load() ([]byte, error) {
-	if !m.some {
-		return nil, fs.ErrNotExist
-	}
-	return m.data, nil
-}
-
-func (m *memory) Save(b []byte) error {
-	if m.fail != nil {
-		return m.fail
-	}
-	m.data, m.some = slices.Clone(b), true
-	m.saves++
-	return nil
-}
-
 type router struct {
 	box       box
 	ports     map[string]port
@@ -86,9 +63,9 @@ type router struct {
 	addrs     map[string][]addr
 	hosts     []string
 	rules     *Kept[rule]
-	rulesFile *memory
-	numbers   *memory
-	journal   *memory
+	rulesFile *storetest.File
+	numbers   *storetest.File
+	journal   *storetest.File
 	read      map[string]int // rows read, by object
 
 	hostsErr    error
@@ -110,7 +87,7 @@ func newRouter() *router {
 		order:     []string{"lo", "eth0", "eth1"},
 		addrs:     map[string][]addr{"eth0": {{"192.0.2.1", true}, {"192.0.2.2", false}}},
 		hosts:     []string{"h1", "h2"},
-		rulesFile: &memory{}, numbers: &memory{}, journal: &memory{},
+		rulesFile: &storetest.File{}, numbers: &storetest.File{}, journal: &storetest.File{},
 		read: map[string]int{},
 	}
 	r.rules = NewKept("rules", ruleParams, r.rulesFile)

@@ -28,12 +28,12 @@ Device.Port.{i}.Address.{i}. last 2 below eth0
 1 192.0.2.1
 2 192.0.2.2
 `
-	if string(r.numbers.data) != want {
-		t.Errorf("the file:\n%s", r.numbers.data)
+	if r.numbers.Text() != want {
+		t.Errorf("the file:\n%s", r.numbers.Text())
 	}
-	saves := r.numbers.saves
+	saves := r.numbers.Saves()
 	values(t, tree.Reader(ReadOptions{}), "")
-	if err := tree.Sync(); err != nil || r.numbers.saves != saves {
+	if err := tree.Sync(); err != nil || r.numbers.Saves() != saves {
 		t.Errorf("%v; a walk without news was written", err)
 	}
 	r.order = []string{"new", "eth1", "eth0"} // found in another order at the next boot
@@ -53,8 +53,8 @@ func TestVolatile(t *testing.T) {
 	r.hosts = []string{"h3", "h2", "h1"}
 	equal(t, "numbers stay", values(t, tree.Reader(ReadOptions{}), "Device.Hosts.Host.*.HostName"),
 		[]string{"Device.Hosts.Host.3.HostName=h3", "Device.Hosts.Host.2.HostName=h2", "Device.Hosts.Host.1.HostName=h1"})
-	if err := tree.Sync(); err != nil || strings.Contains(string(r.numbers.data), "Host") {
-		t.Errorf("%v: %s", err, r.numbers.data)
+	if err := tree.Sync(); err != nil || strings.Contains(r.numbers.Text(), "Host") {
+		t.Errorf("%v: %s", err, r.numbers.Text())
 	}
 }
 
@@ -130,8 +130,7 @@ func TestPersistentTablesForgetTheDead(t *testing.T) {
 
 func TestDamagedNumbers(t *testing.T) {
 	r := newRouter()
-	r.numbers.some = true
-	r.numbers.data = []byte("garbage\nDevice.Port.{i}. last 7\n2 eth0 [wan]\nx lo\n2 eth1\n9 eth1 [a]b]\n4 \"unclosed\nDevice.Port.{i}.Address.{i}. last 5\n1 x\n")
+	r.numbers.Write("garbage\nDevice.Port.{i}. last 7\n2 eth0 [wan]\nx lo\n2 eth1\n9 eth1 [a]b]\n4 \"unclosed\nDevice.Port.{i}.Address.{i}. last 5\n1 x\n")
 	tree := r.tree(t)
 	equal(t, "what can be read is used", values(t, tree.Reader(ReadOptions{}), "Device.Port.*.Name"),
 		[]string{"Device.Port.10.Name=lo", "Device.Port.2.Name=eth0", "Device.Port.9.Name=eth1"})

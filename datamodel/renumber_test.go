@@ -8,21 +8,23 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gatehouse/internal/store/storetest"
 )
 
 // beforeClear is a journal that remembers what lay on the disk when all had
 // committed and the journal was still there: a power cut leaves that.
 type beforeClear struct {
-	*memory
-	numbers           *memory
-	journal, numbered []byte
+	*storetest.File
+	numbers           *storetest.File
+	journal, numbered string
 }
 
 func (b *beforeClear) Save(data []byte) error {
 	if len(data) == 0 {
-		b.journal, b.numbered = slices.Clone(b.data), slices.Clone(b.numbers.data)
+		b.journal, b.numbered = b.Text(), b.numbers.Text()
 	}
-	return b.memory.Save(data)
+	return b.File.Save(data)
 }
 
 // TestPowerCutTakesNumbersBack: a transaction that gave aliases and keys is
@@ -30,7 +32,7 @@ func (b *beforeClear) Save(data []byte) error {
 // and its alias again, whatever else happens to the journal.
 func TestPowerCutTakesNumbersBack(t *testing.T) {
 	r := newRouter()
-	disk := &beforeClear{memory: r.journal, numbers: r.numbers}
+	disk := &beforeClear{File: r.journal, numbers: r.numbers}
 	start := func() *Tree {
 		t.Helper()
 		tree, err := New(Options{Numbers: r.numbers, Journal: disk})
@@ -58,14 +60,15 @@ func TestPowerCutTakesNumbersBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := look(tree)
-	if slices.Equal(before, after) || !strings.HasPrefix(string(disk.journal), numbersName+" ") {
+	if slices.Equal(before, after) || !strings.HasPrefix(disk.journal, numbersName+" ") {
 		t.Fatalf("nothing to undo: %q, journal %q", after, disk.journal)
 	}
 	again := start() // once all is done, nothing is taken back
 	again.Recover(t.Context(), nil)
 	equal(t, "done", look(again), after)
 
-	r.numbers.data, r.journal.data = disk.numbered, disk.journal
+	r.numbers.Write(disk.numbered)
+	r.journal.Write(disk.journal)
 	again = start()
 	again.Recover(t.Context(), map[string]func(context.Context, []byte) error{"batch": func(context.Context, []byte) error {
 		r.addrs = addrs
@@ -73,8 +76,8 @@ func TestPowerCutTakesNumbersBack(t *testing.T) {
 	}})
 	equal(t, "after a power cut", look(again), before)
 	equal(t, "at the start after that", look(start()), before)
-	if len(r.journal.data) != 0 {
-		t.Errorf("the journal still holds %q", r.journal.data)
+	if r.journal.Text() != "" {
+		t.Errorf("the journal still holds %q", r.journal.Text())
 	}
 }
 

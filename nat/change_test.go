@@ -358,8 +358,8 @@ func TestIdle(t *testing.T) {
 		if n := w.net.Sent() - before; n != 120 {
 			t.Errorf("%d datagrams in an hour, want 120", n)
 		}
-		if w.state.written() != 0 {
-			t.Errorf("%d writes to flash while idle", w.state.written())
+		if w.state.Saves() != 0 {
+			t.Errorf("%d writes to flash while idle", w.state.Saves())
 		}
 	})
 }

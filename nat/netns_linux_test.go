@@ -16,6 +16,7 @@ import (
 
 	"gatehouse/internal/endpoint"
 	"gatehouse/internal/guard"
+	"gatehouse/internal/store/storetest"
 	"gatehouse/lab/rooms"
 	"gatehouse/lab/stun"
 )
@@ -115,7 +116,7 @@ func (s *street) agent(period int32, more ...func(*Settings)) {
 			err = s.Home.Within(func() error { conn, err = listen(ctx, network, address); return err })
 			return conn, err
 		},
-		Resolver: literal{}, State: &memory{},
+		Resolver: literal{}, State: &storetest.File{},
 		Guard:     guard.New(guard.Config{Accept: func(string) { s.knocks <- struct{}{} }}),
 		OnAddress: func(_ bool, addr string) { s.told <- addr },
 		Log:       slog.New(slog.NewTextHandler(s.t.Output(), nil)),

@@ -178,18 +178,18 @@ func TestReboot(t *testing.T) {
 			w.pass(15 * time.Second)
 		}
 		w.wantSessions(20)
-		if w.state.written() != 1 {
-			t.Errorf("%d writes within five minutes, want 1", w.state.written())
+		if w.state.Saves() != 1 {
+			t.Errorf("%d writes within five minutes, want 1", w.state.Saves())
 		}
 		w.pass(10 * time.Minute)
-		if w.state.written() != 2 {
-			t.Errorf("%d writes within a quarter of an hour, want 2", w.state.written())
+		if w.state.Saves() != 2 {
+			t.Errorf("%d writes within a quarter of an hour, want 2", w.state.Saves())
 		}
 		last := time.Now()
 		w.knock(stun.Knock{ID: 50, At: last}, 1)
 		w.reboot()
-		if w.state.written() != 3 || strings.Contains(w.state.text(), "s3cret") {
-			t.Errorf("%d writes after a clean stop, want 3: %s", w.state.written(), w.state.text())
+		if w.state.Saves() != 3 || strings.Contains(w.state.Text(), "s3cret") {
+			t.Errorf("%d writes after a clean stop, want 3: %s", w.state.Saves(), w.state.Text())
 		}
 		w.wantSessions(1)
 		w.knock(stun.Knock{ID: 50, At: last}, 3)
@@ -204,7 +204,8 @@ func TestReboot(t *testing.T) {
 		w.knock(stun.Knock{ID: 1, At: old, Username: "cpe1", Password: "new"}, 1)
 		w.wantSessions(1)
 		w.halt()
-		w.state.body, w.state.err = []byte("newest garbage\nkey\n\x00"), errTest
+		w.state.Write("newest garbage\nkey\n\x00")
+		w.state.Refuse(errTest)
 		w.start()
 		w.knock(stun.Knock{ID: 60, Username: "cpe1", Password: "new"}, 1)
 		w.wantSessions(1)

@@ -3,7 +3,6 @@ package nat
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -13,6 +12,7 @@ import (
 
 	"gatehouse/internal/endpoint"
 	"gatehouse/internal/guard"
+	"gatehouse/internal/store/storetest"
 	"gatehouse/lab/stun"
 	"gatehouse/lab/stun/udpnet"
 )
@@ -36,7 +36,7 @@ type world struct {
 	client   *Client
 	guard    *guard.Guard
 	servers  map[netip.AddrPort]*stun.Server
-	state    *memory
+	state    *storetest.File
 	ctx      context.Context
 	stop     context.CancelFunc
 	halt     func() // ends the client
@@ -56,47 +56,6 @@ type world struct {
 	conns    []*udpnet.Conn
 }
 
-// memory is a state file.
-type memory struct {
-	mu    sync.Mutex
-	body  []byte
-	saves int
-	err   error
-}
-
-func (m *memory) Load() ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.body == nil {
-		return nil, fs.ErrNotExist
-	}
-	return m.body, nil
-}
-
-func (m *memory) Save(b []byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.saves++
-	if m.err != nil {
-		return m.err
-	}
-	m.body = append([]byte{}, b...)
-	return nil
-}
-
-// written is how often it was written.
-func (m *memory) written() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.saves
-}
-
-func (m *memory) text() string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return string(m.body)
-}
-
 // story runs a whole life in virtual time, behind a NAT of that kind, with one
 // STUN server "stun.example".
 func story(t *testing.T, kind udpnet.Kind, timeout time.Duration, knobs stun.Knobs, live func(*world)) {
@@ -113,7 +72,7 @@ func story(t *testing.T, kind udpnet.Kind, timeout time.Duration, knobs stun.Kno
 
 func newWorld(t *testing.T) *world {
 	w := &world{
-		t: t, net: udpnet.New(), servers: map[netip.AddrPort]*stun.Server{}, state: &memory{}, local: home,
+		t: t, net: udpnet.New(), servers: map[netip.AddrPort]*stun.Server{}, state: &storetest.File{}, local: home,
 		names: map[string][]netip.Addr{"stun.example": {first.Addr()}, "acs.example": {second.Addr()}},
 		settings: Settings{
 			STUNEnable: true, STUNServerAddress: "stun.example", STUNMaximumKeepAlivePeriod: -1, STUNMinimumKeepAlivePeriod: 10,

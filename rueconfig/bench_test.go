@@ -3,7 +3,6 @@ package rueconfig
 import (
 	"bytes"
 	"crypto/tls"
-	"io/fs"
 	"net"
 	"net/netip"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 
 	"gatehouse/internal/endpoint"
 	"gatehouse/internal/store"
+	"gatehouse/internal/store/storetest"
 	"gatehouse/lab/provider"
 )
 
@@ -93,17 +93,6 @@ func handshake(b *testing.B, c *Client) time.Duration {
 	return time.Since(began) / times
 }
 
-// copied is a Backing with a text of somebody's.
-type copied []byte
-
-func (c copied) Load() ([]byte, error) {
-	if c == nil {
-		return nil, fs.ErrNotExist
-	}
-	return c, nil
-}
-func (copied) Save([]byte) error { return nil }
-
 // FuzzCopy: whatever is in the copy on disk, reading it ends with a document
 // or an error, and what was read can be written and read again.
 func FuzzCopy(f *testing.F) {
@@ -111,7 +100,8 @@ func FuzzCopy(f *testing.F) {
 	f.Add([]byte("for \"zoe at p.example\"\nprovider -1\nsubscriber 3\n\n{}"))
 	f.Add([]byte("\n\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		kept := copied(text)
+		kept := &storetest.File{}
+		kept.Write(string(text))
 		c := &Client{cfg: Config{Domain: "p.example", Username: "zoe", Cache: kept}}
 		s, err := c.fromDisk()
 		if err != nil || s.Document == nil {
@@ -120,7 +110,7 @@ func FuzzCopy(f *testing.F) {
 			}
 			return
 		}
-		again := &file{}
+		again := &storetest.File{}
 		c.cfg.Cache = again
 		if err := c.save(&s); err != nil {
 			t.Fatal(err)

@@ -45,8 +45,8 @@ func TestLadder(t *testing.T) {
 		if s.Source != Live || s.From != "https://server.p.example/v1" || s.Document.PhoneNumber != "+12025550143" || s.Document.MWI != "sip:zoe@p.example" {
 			t.Errorf("state: %+v", s)
 		}
-		if len(r.applied) != 1 || r.cache.saves != 1 {
-			t.Errorf("applied %d times, saved %d times", len(r.applied), r.cache.saves)
+		if len(r.applied) != 1 || r.cache.Saves() != 1 {
+			t.Errorf("applied %d times, saved %d times", len(r.applied), r.cache.Saves())
 		}
 		// S003-15, S003-16, S003-17, S003-20: only what is on our list goes out, with
 		// our name; no Content-Type and no SOAPAction, which nobody has set.
@@ -269,13 +269,13 @@ func TestBadAnswers(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				before, saved := c.State(), string(r.cache.body)
+				before, saved := c.State(), r.cache.Text()
 				r.provider.Subscribe(user, provider.Subscriber{Password: password, Settings: map[string]any{"display-name": "changed"}})
 				r.provider.Break(row.faults...)
 				if _, err = c.Fetch(t.Context()); err == nil || !strings.Contains(err.Error(), row.want) {
 					t.Errorf("got %v", err)
 				}
-				if s := c.State(); s.Document != before.Document || string(r.cache.body) != saved || len(r.applied) != 1 || s.Err == nil {
+				if s := c.State(); s.Document != before.Document || r.cache.Text() != saved || len(r.applied) != 1 || s.Err == nil {
 					t.Errorf("what was there is not: %+v", s)
 				}
 				if wait := time.Until(c.State().Next); wait < 5*time.Second {
@@ -294,7 +294,7 @@ func TestBadAnswers(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	house(t, func(t *testing.T, r *rig) {
 		r.serve("192.0.2.10:443", "", "server.p.example")
-		r.cache.fail = syscall.ENOSPC
+		r.cache.Refuse(syscall.ENOSPC)
 		c, err := r.fetch()
 		if !errors.Is(err, syscall.ENOSPC) || c.State().Document != nil || len(r.applied) != 0 {
 			t.Errorf("got %v, %+v", err, c.State())
@@ -312,8 +312,8 @@ func TestNotModified(t *testing.T) {
 		}
 		r.provider.Requests()
 		time.Sleep(time.Hour)
-		if changed, err := c.Fetch(t.Context()); err != nil || changed || r.cache.saves != 1 {
-			t.Errorf("changed %v, %v, saved %d times", changed, err, r.cache.saves)
+		if changed, err := c.Fetch(t.Context()); err != nil || changed || r.cache.Saves() != 1 {
+			t.Errorf("changed %v, %v, saved %d times", changed, err, r.cache.Saves())
 		}
 		if reqs := r.provider.Requests(); reqs[len(reqs)-1].Status != 304 {
 			t.Errorf("the answer was %d", reqs[len(reqs)-1].Status)

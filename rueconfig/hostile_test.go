@@ -72,8 +72,8 @@ func TestSameWithoutETag(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 3 {
-			if changed, err := c.Fetch(t.Context()); err != nil || changed || r.cache.saves != 1 || len(r.applied) != 1 {
-				t.Fatalf("changed %v, %v, saved %d times, applied %d times", changed, err, r.cache.saves, len(r.applied))
+			if changed, err := c.Fetch(t.Context()); err != nil || changed || r.cache.Saves() != 1 || len(r.applied) != 1 {
+				t.Fatalf("changed %v, %v, saved %d times, applied %d times", changed, err, r.cache.Saves(), len(r.applied))
 			}
 		}
 		for _, q := range r.provider.Requests() {

@@ -1,10 +1,8 @@
 package rueconfig
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"io/fs"
 	"log"
 	"log/slog"
 	"net/http"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"gatehouse/internal/endpoint"
+	"gatehouse/internal/store/storetest"
 	"gatehouse/lab/dns"
 	"gatehouse/lab/pipe"
 	"gatehouse/lab/pki"
@@ -28,29 +27,6 @@ const (
 	user, password = "Zoë", "pässwörd"
 )
 
-// file is a Backing in memory.
-type file struct {
-	body  []byte
-	saves int
-	fail  error
-}
-
-func (f *file) Load() ([]byte, error) {
-	if f.body == nil {
-		return nil, fs.ErrNotExist
-	}
-	return f.body, nil
-}
-
-func (f *file) Save(b []byte) error {
-	if f.fail != nil {
-		return f.fail
-	}
-	f.saves++
-	f.body = bytes.Clone(b)
-	return nil
-}
-
 // rig is a client and its provider.
 type rig struct {
 	*testing.T
@@ -60,7 +36,7 @@ type rig struct {
 	provider *provider.Server
 	client   *Client
 	cfg      Config
-	cache    *file
+	cache    *storetest.File
 	applied  []*Document
 	log      *lockedBuffer
 	servers  []func()
@@ -89,7 +65,7 @@ func (l *lockedBuffer) String() string {
 func house(t *testing.T, story func(t *testing.T, r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{T: t, network: pipe.New(), cache: &file{}, log: &lockedBuffer{}, now: time.Now}
+		r := &rig{T: t, network: pipe.New(), cache: &storetest.File{}, log: &lockedBuffer{}, now: time.Now}
 		var err error
 		if r.ca, err = pki.New("test root"); err != nil {
 			t.Fatal(err)

@@ -1,7 +1,6 @@
 package rueconfig
 
 import (
-	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -23,7 +22,7 @@ func TestReload(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.provider.Requests()
-		r.cache.body = bytes.Replace(r.cache.body, []byte("zoe@"), []byte("eve@"), 1)
+		r.cache.Write(strings.Replace(r.cache.Text(), "zoe@", "eve@", 1))
 		if err := c.Load(); err != nil || c.State().Document.MWI != "sip:eve@p.example" || c.State().Source != Disk {
 			t.Errorf("%v, %+v", err, c.State())
 		}
@@ -31,7 +30,7 @@ func TestReload(t *testing.T) {
 			t.Errorf("%d requests, applied %d times", n, len(r.applied))
 		}
 		for _, damaged := range []string{"x", "subscriber 9\n\n{}", "subscriber -1\n\n", "provider 1\nsubscriber 1\n\n{}"} {
-			r.cache.body = []byte(damaged)
+			r.cache.Write(damaged)
 			before := c.State().Document
 			if err := c.Load(); err == nil || c.State().Document != before || len(r.applied) != 2 {
 				t.Errorf("%q: %v, document %p, was %p", damaged, err, c.State().Document, before)
@@ -63,8 +62,8 @@ func TestResetDuringFetch(t *testing.T) {
 				t.Fatal(err)
 			}
 			err = <-done
-			if has := c.State().Document != nil; (err != nil) != fails || has == fails || (len(r.cache.body) > 0) == fails {
-				t.Errorf("%v, document %v, %d bytes on disk", err, has, len(r.cache.body))
+			if has := c.State().Document != nil; (err != nil) != fails || has == fails || (len(r.cache.Text()) > 0) == fails {
+				t.Errorf("%v, document %v, %d bytes on disk", err, has, len(r.cache.Text()))
 			}
 		})
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gatehouse/internal/endpoint"
+	"gatehouse/internal/store/storetest"
 	"gatehouse/lab/dns"
 	"gatehouse/lab/pki"
 )
@@ -65,7 +66,7 @@ func TestMemoryOfFetch(t *testing.T) {
 	}
 	roots := ca.Pool()
 	c, err := New(Config{
-		Domain: "p.example", Dial: new(net.Dialer).DialContext, Cache: &file{},
+		Domain: "p.example", Dial: new(net.Dialer).DialContext, Cache: &storetest.File{},
 		Resolver: &endpoint.Resolver{Servers: func() []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("192.0.2.53:53")} }, Dial: names.Dial},
 		Trust:    func() (Trust, error) { return Trust{TLS: &tls.Config{RootCAs: roots}, Now: time.Now()}, nil },
 	})

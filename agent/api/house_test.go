@@ -3,7 +3,6 @@ package api_test
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"iter"
 	"log/slog"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"gatehouse/agent/notify"
 	"gatehouse/datamodel"
 	"gatehouse/datamodel/tr181"
+	"gatehouse/internal/store/storetest"
 	"gatehouse/platform"
 	"gatehouse/platform/fake"
 )
@@ -26,18 +26,6 @@ var (
 )
 
 const wan = "Device.IP.Interface.2." // eth0
-
-// A file is a Backing in memory.
-type file []byte
-
-func (f *file) Load() ([]byte, error) {
-	if *f == nil {
-		return nil, fs.ErrNotExist
-	}
-	return *f, nil
-}
-
-func (f *file) Save(b []byte) error { *f = append(file{}, b...); return nil }
 
 // heart is a core that remembers what it was told; fail lets it refuse.
 type heart struct {
@@ -75,7 +63,7 @@ func build(t testing.TB) *house {
 	p := h.router.Platform()
 	model := tr181.New(p, tr181.Agent{
 		Identity: func() platform.ID { return platform.ID{OUI: "00005E"} },
-		Keep:     func(string) datamodel.Backing { return new(file) }, Version: "test", Start: time.Now(),
+		Keep:     func(string) datamodel.Backing { return new(storetest.File) }, Version: "test", Start: time.Now(),
 	})
 	var err error
 	if h.tree, err = datamodel.New(datamodel.Options{Log: slog.New(slog.DiscardHandler)}); err != nil {

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
@@ -28,6 +27,7 @@ import (
 	"gatehouse/agent/notify"
 	"gatehouse/datamodel"
 	"gatehouse/datamodel/tr181"
+	"gatehouse/internal/store/storetest"
 	"gatehouse/lab/rooms"
 	"gatehouse/platform"
 	"gatehouse/platform/fake"
@@ -131,16 +131,6 @@ func (d *daemon) stop() {
 	}
 }
 
-type file []byte
-
-func (f *file) Load() ([]byte, error) {
-	if *f == nil {
-		return nil, fs.ErrNotExist
-	}
-	return *f, nil
-}
-func (f *file) Save(b []byte) error { *f = append(file{}, b...); return nil }
-
 // heart is a core that remembers what it was told.
 type heart struct {
 	mu     sync.Mutex
@@ -199,7 +189,7 @@ type house struct {
 	bus     *daemon
 	router  *fake.Router
 	tree    *datamodel.Tree
-	numbers *file
+	numbers *storetest.File
 	core    *heart
 	api     *api.Service
 	notify  *notify.Notifier
@@ -211,7 +201,7 @@ type house struct {
 
 func build(t testing.TB) *house {
 	t.Helper()
-	h := &house{TB: t, bus: startBus(t), router: fake.New(), numbers: new(file), told: make(chan bool, 1000),
+	h := &house{TB: t, bus: startBus(t), router: fake.New(), numbers: new(storetest.File), told: make(chan bool, 1000),
 		core: &heart{news: make(chan core.Status), status: core.Status{State: core.Idle}}}
 	h.allow(func(uid uint32, _ []uint32) api.Caller {
 		if uid == 0 {
@@ -225,7 +215,7 @@ func build(t testing.TB) *house {
 	}
 	model := tr181.New(h.router.Platform(), tr181.Agent{
 		Identity: func() platform.ID { return platform.ID{OUI: "00005E"} },
-		Keep:     func(string) datamodel.Backing { return new(file) }, Version: "test", Start: time.Now(), Provider: provider{},
+		Keep:     func(string) datamodel.Backing { return new(storetest.File) }, Version: "test", Start: time.Now(), Provider: provider{},
 	})
 	var err error
 	if h.tree, err = datamodel.New(datamodel.Options{Log: h.log, Numbers: h.numbers}); err != nil {

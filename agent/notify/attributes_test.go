@@ -84,11 +84,11 @@ func TestSetAttributes(t *testing.T) {
 		{"several", []notify.Change{change("Device.Ethernet.", 2), change("Device.Routing.", 3), change("Device.Unit.", 3), change("Device.Quiet.", 3), change(url, 0)}, nil, "2220"},
 	} {
 		try(t, &post{max: 9}, func(p *post) {
-			before := p.attrs.wrote()
+			before := p.attrs.Saves()
 			if err := p.SetAttributes(p.ctx, c.changes); !errors.Is(err, c.err) {
 				t.Errorf("%s: %v, want %v", c.name, err, c.err)
 			}
-			if c.err != nil && p.attrs.wrote() != before {
+			if c.err != nil && p.attrs.Saves() != before {
 				t.Errorf("%s: written in spite of the error", c.name)
 			}
 			p.stop()
@@ -129,7 +129,7 @@ func TestAttributesOfADeletedObject(t *testing.T) {
 		if err := p.Told(p.ctx, "Device.Ethernet.Interface.2."); err != nil {
 			t.Error(err)
 		}
-		if got := string(p.attrs.text); got != "2 Subscriber "+eth1+"\n" {
+		if got := p.attrs.Text(); got != "2 Subscriber "+eth1+"\n" {
 			t.Errorf("kept: %q", got)
 		}
 	})
@@ -155,8 +155,9 @@ func TestAccessList(t *testing.T) {
 
 func TestAttributesOnAFullDisk(t *testing.T) {
 	try(t, &post{}, func(p *post) {
-		p.attrs.fails = errors.New("no space left on device")
-		if err := p.SetAttributes(p.ctx, []notify.Change{change(eth1, 2)}); !errors.Is(err, p.attrs.fails) {
+		full := errors.New("no space left on device")
+		p.attrs.Refuse(full)
+		if err := p.SetAttributes(p.ctx, []notify.Change{change(eth1, 2)}); !errors.Is(err, full) {
 			t.Error(err)
 		}
 		if got, _ := p.get(eth1); got[0] != "Ethernet.Interface.1.Status=0[Subscriber]" {
@@ -167,7 +168,7 @@ func TestAttributesOnAFullDisk(t *testing.T) {
 
 func TestAttributesFile(t *testing.T) {
 	p := &post{}
-	p.attrs.text = []byte("2 Subscriber " + eth1 + "\n9 Subscriber " + eth2 + "\n1 - " + gw + "\n\nnonsense\n1 x y\n")
+	p.attrs.Write("2 Subscriber " + eth1 + "\n9 Subscriber " + eth2 + "\n1 - " + gw + "\n\nnonsense\n1 x y\n")
 	try(t, p, func(p *post) {
 		got, err := p.get(eth1, eth2, gw)
 		if want := "[Ethernet.Interface.1.Status=2[Subscriber] Ethernet.Interface.2.Status=0[Subscriber] Routing.Router.1.Gateway=1[]]"; err != nil || fmt.Sprint(got) != want {

@@ -3,7 +3,6 @@ package notify_test
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"iter"
 	"maps"
 	"slices"
@@ -15,6 +14,7 @@ import (
 
 	"gatehouse/agent/notify"
 	"gatehouse/datamodel"
+	"gatehouse/internal/store/storetest"
 )
 
 // Topics of the fake tree. A parameter under Device.Quiet. has none.
@@ -178,48 +178,12 @@ func (f *fake) defaults() iter.Seq[datamodel.Info] {
 	}
 }
 
-// A file is a Backing in memory.
-type file struct {
-	mu    sync.Mutex
-	text  []byte
-	saves int
-	fails error
-}
-
-func (f *file) Load() ([]byte, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.text == nil {
-		return nil, fs.ErrNotExist
-	}
-	return f.text, nil
-}
-
-func (f *file) Save(b []byte) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.fails != nil {
-		return f.fails
-	}
-	f.text = slices.Clone(b)
-	f.saves++
-	return nil
-}
-
-func (f *file) wrote() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := f.saves
-	f.saves = 0
-	return n
-}
-
 // A post is a notifier on a fake tree, and what it asked of core.
 type post struct {
 	*notify.Notifier
 	t                *testing.T
 	tree             *fake
-	attrs, told, run file
+	attrs, told, run storetest.File
 	max              int
 	light            func()
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/agent/notify"
+	"gatehouse/internal/store/storetest"
 )
 
 const (
@@ -287,7 +288,7 @@ func TestRestart(t *testing.T) {
 		p.stop()
 		p.tree.set(eth1, "Down")
 		p.tree.set("Device.DeviceInfo.SoftwareVersion", "2.0")
-		p.run = file{} // a boot, into other firmware
+		p.run.Delete() // a boot, into other firmware
 		p.start()
 		p.wait(time.Second, "+")
 		p.session("Device.DeviceInfo.SoftwareVersion=2.0", eth1+"=Down")
@@ -300,17 +301,21 @@ func TestKillAtAnyTime(t *testing.T) {
 		p.notification(2, eth1)
 		p.tree.set(eth1, "Down")
 		p.session(eth1 + "=Down")
-		attrs, told, run := p.attrs.text, p.told.text, p.run.text
+		attrs, told, run := p.attrs.Text(), p.told.Text(), p.run.Text()
 		p.stop()
-		for name, files := range map[string][3][]byte{
+		for name, files := range map[string][3]string{ // "": none
 			"process killed":         {attrs, told, run},
-			"power cut":              {attrs, told, nil},
-			"attributes lost":        {nil, told, run},
-			"told damaged":           {attrs, []byte("key 12\n"), nil},
-			"told damaged elsewhere": {attrs, []byte("key 000102030405060708090a0b0c0d0e0f\nx"), []byte("\xff\x00")},
+			"power cut":              {attrs, told, ""},
+			"attributes lost":        {"", told, run},
+			"told damaged":           {attrs, "key 12\n", ""},
+			"told damaged elsewhere": {attrs, "key 000102030405060708090a0b0c0d0e0f\nx", "\xff\x00"},
 		} {
 			q := &post{t: p.t, tree: p.tree}
-			q.attrs.text, q.told.text, q.run.text = files[0], files[1], files[2]
+			for i, f := range []*storetest.File{&q.attrs, &q.told, &q.run} {
+				if files[i] != "" {
+					f.Write(files[i])
+				}
+			}
 			q.start()
 			if name == "process killed" && len(q.asked) > 0 {
 				t.Errorf("%s: VALUE CHANGE for nothing", name)
@@ -334,25 +339,25 @@ func TestWear(t *testing.T) {
 	try(t, &post{}, func(p *post) {
 		p.bootstrap()
 		p.notification(2, eth1)
-		p.told.wrote()
-		p.run.wrote()
-		p.attrs.wrote()
+		told, run := p.told.Saves(), p.run.Saves()
 		for i := range 24 {
 			p.tree.set(eth1, fmt.Sprint(i))
 			p.session(fmt.Sprintf("%s=%d", eth1, i))
 			time.Sleep(time.Hour)
 		}
-		if n := p.told.wrote(); n < 3 || n > 4 {
+		if n := p.told.Saves() - told; n < 3 || n > 4 {
 			t.Errorf("%d writes to flash in a day with a change each hour", n)
 		}
-		if n := p.run.wrote(); n != 24 {
+		if n := p.run.Saves() - run; n != 24 {
 			t.Errorf("%d writes to memory for 24 changes", n)
 		}
+		all := func() int { return p.told.Saves() + p.run.Saves() + p.attrs.Saves() }
+		before := all()
 		for range 24 {
 			p.session()
 			time.Sleep(time.Hour)
 		}
-		if n := p.told.wrote() + p.run.wrote() + p.attrs.wrote(); n > 1 {
+		if n := all() - before; n > 1 {
 			t.Errorf("%d writes in a day with nothing new", n)
 		}
 	})
@@ -395,17 +400,17 @@ func TestToldOfAPredecessor(t *testing.T) {
 		p.bootstrap()
 		p.notification(2, eth1)
 		p.wait(time.Second, "")
-		if p.told.wrote() != 2 {
+		if p.told.Saves() != 2 {
 			t.Error("what is watched for the first time is not in flash")
 		}
-		old := p.told.text
+		old := p.told.Text()
 		p.tree.set(eth1, "Down")
 		p.session(eth1 + "=Down")
 		p.stop()
-		p.told.text = old
+		p.told.Write(old)
 		p.start()
 		p.stop()
-		p.run = file{}
+		p.run.Delete()
 		p.start()
 		p.wait(time.Second, "")
 	})
@@ -434,8 +439,8 @@ func TestReset(t *testing.T) {
 		if err := p.Reset(p.ctx); err != nil {
 			t.Error(err)
 		}
-		if len(p.attrs.text) > 0 || strings.Contains(string(p.told.text), "Device.") {
-			t.Errorf("left over: %s%s", p.attrs.text, p.told.text)
+		if p.attrs.Text() != "" || strings.Contains(p.told.Text(), "Device.") {
+			t.Errorf("left over: %s%s", p.attrs.Text(), p.told.Text())
 		}
 		p.tree.set(eth1, "Down")
 		p.tree.set(url, "")

@@ -248,13 +248,13 @@ func TestUnavailable(t *testing.T) {
 func TestNoRoom(t *testing.T) {
 	h := build(t)
 	for _, err := range []error{syscall.ENOSPC, syscall.EDQUOT} {
-		h.file("journal").refuse(err)
-		h.file("kept-inform-parameters").refuse(err)
+		h.file("journal").Refuse(err)
+		h.file("kept-inform-parameters").Refuse(err)
 		if f := h.fault(cwmp.AddObject{ObjectName: ms + "InformParameter."}); f == nil || f.Code != 9004 {
 			t.Errorf("AddObject with %v: %v", err, f)
 		}
 	}
-	h.file("journal").refuse(nil)
+	h.file("journal").Refuse(nil)
 	h.router.FailPrepare(syscall.ENOSPC)
 	a := h.add(wan + "IPv4Address.")
 	f := h.fault(set("", a, "IPAddress=192.0.2.9", "SubnetMask=255.255.255.0", "Enable=true"))
@@ -273,7 +273,7 @@ func TestNoRoom(t *testing.T) {
 // the log the rest (S003-23).
 func TestInternalErrorsStayInside(t *testing.T) {
 	h := build(t)
-	h.file("attributes").refuse(errDisk)
+	h.file("attributes").Refuse(errDisk)
 	f := h.fault(cwmp.SetParameterAttributes{ParameterList: []cwmp.SetParameterAttribute{{Name: di + "UpTime", NotificationChange: true, Notification: 1}}})
 	if f == nil || f.Code != 9002 || strings.Contains(f.Message, "input/output") {
 		t.Errorf("got %v", f)

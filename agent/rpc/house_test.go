@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io/fs"
 	"iter"
 	"log/slog"
 	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,47 +21,10 @@ import (
 	"gatehouse/datamodel"
 	"gatehouse/datamodel/tr181"
 	"gatehouse/internal/store"
+	"gatehouse/internal/store/storetest"
 	"gatehouse/platform"
 	"gatehouse/platform/fake"
 )
-
-// A file is a Backing in memory; fail lets Save fail.
-type file struct {
-	mu   sync.Mutex
-	text []byte
-	fail error
-}
-
-func (f *file) Load() ([]byte, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.text == nil {
-		return nil, fs.ErrNotExist
-	}
-	return slices.Clone(f.text), nil
-}
-
-func (f *file) Save(b []byte) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.fail != nil {
-		return f.fail
-	}
-	f.text = append([]byte{}, b...)
-	return nil
-}
-
-func (f *file) string() string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return string(f.text)
-}
-
-func (f *file) refuse(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fail = err
-}
 
 // heart is a core that remembers what it was told; fail lets it refuse.
 type heart struct {
@@ -97,7 +58,7 @@ type house struct {
 	notify   *notify.Notifier
 	core     *heart
 	methods  *rpc.Methods
-	files    map[string]*file
+	files    map[string]*storetest.File
 	log      *bytes.Buffer
 
 	mu      sync.Mutex
@@ -110,7 +71,7 @@ func (reach) ConnectionRequestURL() string { return "http://203.0.113.17:7547/cr
 
 func build(t *testing.T) *house {
 	t.Helper()
-	h := &house{T: t, router: fake.New(), core: &heart{}, files: map[string]*file{}, log: &bytes.Buffer{}}
+	h := &house{T: t, router: fake.New(), core: &heart{}, files: map[string]*storetest.File{}, log: &bytes.Buffer{}}
 	p := h.router.Platform()
 	state, err := store.Open(filepath.Join(t.TempDir(), "state"), store.Options{})
 	if err != nil {
@@ -182,9 +143,9 @@ func (h *house) startNotify() {
 	})
 }
 
-func (h *house) file(name string) *file {
+func (h *house) file(name string) *storetest.File {
 	if h.files[name] == nil {
-		h.files[name] = &file{}
+		h.files[name] = &storetest.File{}
 	}
 	return h.files[name]
 }

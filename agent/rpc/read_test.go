@@ -221,10 +221,10 @@ func TestNumbersAreKept(t *testing.T) {
 	h := build(t)
 	h.router.EditLink("eth9", func(l *platform.Link) { l.MAC = "00:00:5e:00:53:99" })
 	h.values("Device.Ethernet.")
-	if !strings.Contains(h.file("numbers").string(), "eth9") {
-		t.Errorf("the number of eth9 was told and is not kept:\n%s", h.file("numbers").string())
+	if !strings.Contains(h.file("numbers").Text(), "eth9") {
+		t.Errorf("the number of eth9 was told and is not kept:\n%s", h.file("numbers").Text())
 	}
-	h.file("numbers").refuse(errDisk)
+	h.file("numbers").Refuse(errDisk)
 	h.router.EditLink("eth10", func(l *platform.Link) { l.MAC = "00:00:5e:00:53:9a" })
 	if v := h.values("Device.Ethernet."); !slices.ContainsFunc(v, func(p cwmp.ParameterValue) bool { return p.Value == "eth10" }) {
 		t.Error("a disk that cannot be written keeps the ACS from reading")

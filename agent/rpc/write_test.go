@@ -56,8 +56,8 @@ func TestAllOrNothing(t *testing.T) {
 	}{
 		{"prepare", func(h *house, err error) { h.router.FailPrepare(err) }},
 		{"commit", func(h *house, err error) { h.router.FailCommit(0, err) }},
-		{"kept rows", func(h *house, err error) { h.file("kept-ipv4-addresses").refuse(err) }},
-		{"journal", func(h *house, err error) { h.file("journal").refuse(err) }},
+		{"kept rows", func(h *house, err error) { h.file("kept-ipv4-addresses").Refuse(err) }},
+		{"journal", func(h *house, err error) { h.file("journal").Refuse(err) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, inBubble(func(t *testing.T) { // lifetimes run by the clock

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"strings"
 	"syscall"
@@ -175,21 +174,6 @@ func TestStateFileReads(t *testing.T) {
 	h.wantValue(h.open(), Password, "two\nlines", State)
 }
 
-// backing is a journal or a number file in memory.
-type backing struct{ text []byte }
-
-func (b *backing) Load() ([]byte, error) {
-	if b.text == nil {
-		return nil, fs.ErrNotExist
-	}
-	return b.text, nil
-}
-
-func (b *backing) Save(text []byte) error {
-	b.text = append([]byte{}, text...)
-	return nil
-}
-
 type server struct{ url, username string }
 
 var serverParams = []datamodel.Param[server]{
@@ -258,7 +242,7 @@ func (*refuser) Rollback(context.Context) error         { return nil }
 func TestTransaction(t *testing.T) {
 	h := newHouse(t, acsX)
 	s := h.open()
-	journal := &backing{}
+	journal := &storetest.File{}
 	tr := tree(t, s, journal, nil)
 	if err := set(t, tr, "https://acs/", "u"); err != nil {
 		t.Fatal(err)
@@ -274,12 +258,12 @@ func TestTransaction(t *testing.T) {
 	h.wantValue(s, Username, "u", State)
 
 	refused := errors.New("refused")
-	var left []byte
+	var left string
 	tr = tree(t, s, journal, func(tx *datamodel.Tx) error {
 		_, err := datamodel.Enlist(tx, "refuser", func() (*refuser, error) {
 			return &refuser{func() error {
 				h.wantValue(s, URL, "https://acs/2", State) // we have committed before it
-				left = journal.text
+				left = journal.Text()
 				return refused
 			}}, nil
 		})
@@ -300,7 +284,8 @@ func TestTransaction(t *testing.T) {
 	}
 	s = h.open()
 	undo := map[string]func(context.Context, []byte) error{UndoName: s.Recover}
-	tree(t, s, &backing{left}, nil).Recover(t.Context(), undo)
+	journal.Write(left)
+	tree(t, s, journal, nil).Recover(t.Context(), undo)
 	h.wantValue(s, URL, "https://acs/", State)
 	h.wantValue(h.open(), Username, "u", State)
 }

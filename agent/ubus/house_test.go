@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"iter"
 	"log/slog"
 	"net"
@@ -23,6 +22,7 @@ import (
 	door "gatehouse/agent/ubus"
 	"gatehouse/datamodel"
 	"gatehouse/datamodel/tr181"
+	"gatehouse/internal/store/storetest"
 	"gatehouse/internal/ubus"
 	"gatehouse/lab/pipe"
 	"gatehouse/lab/ubusd"
@@ -34,16 +34,6 @@ const (
 	wan     = "Device.IP.Interface.2." // eth0
 	address = "10.0.0.1:1"             // lab/pipe wants host and port
 )
-
-type file []byte
-
-func (f *file) Load() ([]byte, error) {
-	if *f == nil {
-		return nil, fs.ErrNotExist
-	}
-	return *f, nil
-}
-func (f *file) Save(b []byte) error { *f = append(file{}, b...); return nil }
 
 // heart is a core that remembers what it was told.
 type heart struct {
@@ -113,9 +103,9 @@ func build(t *testing.T) *house {
 		core: &heart{news: make(chan core.Status), status: core.Status{State: core.Idle}}}
 	model := tr181.New(h.router.Platform(), tr181.Agent{
 		Identity: func() platform.ID { return platform.ID{OUI: "00005E"} },
-		Keep:     func(string) datamodel.Backing { return new(file) }, Version: "test", Start: time.Now(), Provider: provider{},
+		Keep:     func(string) datamodel.Backing { return new(storetest.File) }, Version: "test", Start: time.Now(), Provider: provider{},
 	})
-	tree, err := datamodel.New(datamodel.Options{Numbers: new(file)})
+	tree, err := datamodel.New(datamodel.Options{Numbers: new(storetest.File)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,8 +112,8 @@ func TestUndoKnowsAllTables(t *testing.T) {
 	h.platform = platform.Platform{Identity: h.platform.Identity} // safe mode
 	h.start()
 	check()
-	if err := h.model.Undo()["ipv4-routes"](t.Context(), []byte("row main 1\n")); err != nil || string(h.file("ipv4-routes").text) != "row main 1\n" {
-		t.Errorf("got %q, %v", h.file("ipv4-routes").text, err)
+	if err := h.model.Undo()["ipv4-routes"](t.Context(), []byte("row main 1\n")); err != nil || h.file("ipv4-routes").Text() != "row main 1\n" {
+		t.Errorf("got %q, %v", h.file("ipv4-routes").Text(), err)
 	}
 	if err := h.model.Reapply(t.Context(), h.tree); err != nil {
 		t.Error(err)

@@ -3,7 +3,6 @@ package tr181_test
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"iter"
 	"maps"
 	"net/netip"
@@ -14,34 +13,14 @@ import (
 
 	"gatehouse/datamodel"
 	"gatehouse/datamodel/tr181"
+	"gatehouse/internal/store/storetest"
 	"gatehouse/platform"
 	"gatehouse/platform/fake"
 )
 
-// A file is a Backing in memory; Fail lets Save fail.
-type file struct {
-	text []byte
-	fail error
-}
-
-func (f *file) Load() ([]byte, error) {
-	if f.text == nil {
-		return nil, fs.ErrNotExist
-	}
-	return slices.Clone(f.text), nil
-}
-
-func (f *file) Save(b []byte) error {
-	if f.fail != nil {
-		return f.fail
-	}
-	f.text = slices.Clone(b)
-	return nil
-}
-
 // A recorder remembers the first text that was saved.
 type recorder struct {
-	*file
+	*storetest.File
 	first []byte
 }
 
@@ -49,7 +28,7 @@ func (r *recorder) Save(b []byte) error {
 	if r.first == nil {
 		r.first = slices.Clone(b)
 	}
-	return r.file.Save(b)
+	return r.File.Save(b)
 }
 
 // Settings in memory, with their half of a transaction.
@@ -107,7 +86,7 @@ type house struct {
 	router   *fake.Router
 	platform platform.Platform
 	settings settings
-	files    map[string]*file
+	files    map[string]*storetest.File
 	journal  datamodel.Backing
 	tests    tests
 	xmpp     datamodel.Key // of the connection that the agent keeps
@@ -125,7 +104,7 @@ var both = map[string]func() *fake.Router{"links": fake.New, "logical": fake.New
 
 func buildOn(t testing.TB, r *fake.Router) *house {
 	t.Helper()
-	h := &house{TB: t, router: r, platform: r.Platform(), files: map[string]*file{}, settings: settings{
+	h := &house{TB: t, router: r, platform: r.Platform(), files: map[string]*storetest.File{}, settings: settings{
 		"ManagementServer.URL": "https://acs.example/", "ManagementServer.Username": "user", "ManagementServer.Password": "secret",
 		"ManagementServer.PeriodicInformEnable": "true", "ManagementServer.PeriodicInformInterval": "1800",
 		"ManagementServer.CWMPRetryMinimumWaitInterval": "5", "ManagementServer.CWMPRetryIntervalMultiplier": "2000",
@@ -164,9 +143,9 @@ func (h *house) start() {
 	h.tree.Recover(h.Context(), h.model.Undo())
 }
 
-func (h *house) file(name string) *file {
+func (h *house) file(name string) *storetest.File {
 	if h.files[name] == nil {
-		h.files[name] = &file{}
+		h.files[name] = &storetest.File{}
 	}
 	return h.files[name]
 }

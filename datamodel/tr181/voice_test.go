@@ -1,7 +1,6 @@
 package tr181_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -89,7 +88,7 @@ func TestVoiceLayers(t *testing.T) {
 	}
 	h.voice.says = phone()
 	h.want(networkPath, "RegistrarServer=acs.example.net")
-	h.files["voice"].text = nil // as a factory reset leaves it
+	h.file("voice").Delete() // as a factory reset leaves it
 	h.start()
 	h.want(networkPath, "RegistrarServer=p.example.net")
 }
@@ -154,7 +153,7 @@ func TestVoiceSections(t *testing.T) {
 // What is refused is not kept; what is kept and damaged does not count.
 func TestVoiceRefuses(t *testing.T) {
 	h := build(t)
-	before := h.file("voice").text
+	before := h.file("voice").Text()
 	err := h.trySet(networkPath, "RegistrarServerPort=70000")
 	blames(t, err, datamodel.ErrValue, networkPath+"RegistrarServerPort")
 	err = h.trySet(networkPath, "RegistrarServerTransport=PIGEON", "ProxyServer=x")
@@ -162,14 +161,15 @@ func TestVoiceRefuses(t *testing.T) {
 	if err := h.trySet(clientPath, "Network="+networkPath); !errors.Is(err, datamodel.ErrReadOnly) {
 		t.Errorf("the network: %v", err)
 	}
-	if got := h.file("voice").text; !bytes.Equal(got, before) {
+	if got := h.file("voice").Text(); got != before {
 		t.Errorf("kept: %s", got)
 	}
-	h.file("voice").text = []byte("row network provider RegistrarServerPort\n  Value many\nrow network provider Nope\n  Value 1\n" +
+	h.file("voice").Write("row network provider RegistrarServerPort\n  Value many\nrow network provider Nope\n  Value 1\n" +
 		"row network provider STUNServer\n  Value stun.example\n")
 	h.start()
 	h.want(networkPath, "RegistrarServerPort=0", "STUNServer=stun.example")
-	h.file("voice").text, h.file("voice").fail = nil, errors.New("the disk is full")
+	h.file("voice").Delete()
+	h.file("voice").Refuse(errors.New("the disk is full"))
 	h.start()
 	if err := h.trySet(networkPath, "STUNServer=x"); err == nil {
 		t.Error("a full disk is no error")

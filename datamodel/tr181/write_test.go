@@ -138,7 +138,7 @@ func TestAllOrNothing(t *testing.T) {
 		"value":   func(*house) {},
 		"prepare": func(h *house) { h.router.FailPrepare(errors.New("no")) },
 		"commit":  func(h *house) { h.router.FailCommit(1, errors.New("no")) },
-		"flash":   func(h *house) { h.file("ipv4-addresses").fail = errors.New("read-only file system") },
+		"flash":   func(h *house) { h.file("ipv4-addresses").Refuse(errors.New("read-only file system")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { allOrNothing(build(t), name == "value", fail) })
@@ -180,8 +180,8 @@ func TestCrashInTransaction(t *testing.T) {
 	wan := h.find("Device.IP.Interface.", "Name", "eth0")
 	a := h.add(wan + "IPv4Address.")
 	h.set(a, "IPAddress=198.51.100.7", "SubnetMask=255.255.255.0")
-	kept := string(h.file("ipv4-addresses").text)
-	journal := &recorder{file: h.file("journal")}
+	kept := h.file("ipv4-addresses").Text()
+	journal := &recorder{File: h.file("journal")}
 	h.journal = journal
 	h.start()
 	h.set("Device.", a[7:]+"Enable=true", wan[7:]+"MaxMTUSize=1400")
@@ -189,20 +189,20 @@ func TestCrashInTransaction(t *testing.T) {
 		t.Fatal("nothing was journalled")
 	}
 	// The process died before it could say that it was done.
-	journal.file.text = journal.first
+	journal.Write(string(journal.first))
 	h.start()
 	h.want("Device.", a[7:]+"Enable=false", a[7:]+"Status=Disabled", wan[7:]+"MaxMTUSize=1500")
 	if h.hasAddress("eth0", "198.51.100.7/24") {
 		t.Error("the system still has the address")
 	}
-	if got := string(h.file("ipv4-addresses").text); got != kept {
+	if got := h.file("ipv4-addresses").Text(); got != kept {
 		t.Errorf("kept:\n%s\nwant:\n%s", got, kept)
 	}
 	// It died before it touched the network: there is nothing to undo.
-	journal.file.text = journal.first
+	journal.Write(string(journal.first))
 	h.start()
 	h.want("Device.", a[7:]+"Status=Disabled", wan[7:]+"MaxMTUSize=1500")
-	if len(journal.file.text) != 0 {
+	if journal.Text() != "" {
 		t.Error("the journal is still there")
 	}
 	if err := h.model.Reapply(t.Context(), h.tree); err != nil {

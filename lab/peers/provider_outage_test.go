@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/url"
@@ -23,28 +22,10 @@ import (
 	"time"
 
 	"gatehouse/internal/endpoint"
+	"gatehouse/internal/store/storetest"
 	"gatehouse/lab/dns"
 	"gatehouse/rueconfig"
 )
-
-// kept is a Backing in memory.
-type kept struct {
-	text  []byte
-	saves int
-}
-
-func (k *kept) Load() ([]byte, error) {
-	if k.text == nil {
-		return nil, fs.ErrNotExist
-	}
-	return k.text, nil
-}
-
-func (k *kept) Save(b []byte) error {
-	k.saves++
-	k.text = append([]byte(nil), b...)
-	return nil
-}
 
 // lighttpd starts one server of the site on a port.
 func (s *providerSite) lighttpd(t *testing.T, port string) (kill func()) {
@@ -70,7 +51,7 @@ func TestPeerProviderServersKilled(t *testing.T) {
 		kill = append(kill, s.lighttpd(t, port))
 	}
 	s.names(t, zone, map[string]string{})
-	cache := &kept{}
+	cache := &storetest.File{}
 	c := s.clientOf(t, rueconfig.Config{Domain: "p.example", Username: "zoe", Password: "secret", Cache: cache})
 	from := func(i int) {
 		t.Helper()
@@ -103,8 +84,8 @@ func TestPeerProviderServersKilled(t *testing.T) {
 	}
 	s.lighttpd(t, ports[1])
 	from(1)
-	if cache.saves != 1 {
-		t.Errorf("%d times written, and nothing was new", cache.saves)
+	if cache.Saves() != 1 {
+		t.Errorf("%d times written, and nothing was new", cache.Saves())
 	}
 }
 
