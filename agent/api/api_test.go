@@ -77,11 +77,11 @@ func TestNamedErrors(t *testing.T) {
 	h.named(err, api.Unavailable, wan) // the instance is looked for first
 	h.router.FailRead(fake.Links, nil)
 
-	h.core.fail = core.ErrFull
+	h.core.Refuse(core.ErrFull)
 	h.named(h.api.Inform(ctx, root, ""), api.Full)
-	h.core.fail = core.ErrStopped
+	h.core.Refuse(core.ErrStopped)
 	h.named(h.api.Inform(ctx, root, ""), api.Stopping)
-	h.core.fail = errors.New("what?")
+	h.core.Refuse(errors.New("what?"))
 	h.named(h.api.Inform(ctx, root, ""), api.Failed)
 	h.fail = errors.New("conf:3: what?")
 	_, err = h.api.ReloadConfig(ctx, root)
@@ -216,12 +216,13 @@ func TestInform(t *testing.T) {
 			t.Errorf("%q: %v", event, err)
 		}
 	}
-	if len(h.core.told) != 3 {
-		t.Errorf("core was told %v", h.core.told)
+	if len(h.core.Asked()) != 3 {
+		t.Errorf("core was told %v", h.core.Asked())
 	}
-	h.core.status.State = core.Disabled
+	h.core.Set(core.Status{State: core.Disabled})
 	h.named(h.api.Inform(h.Context(), root, ""), api.Unavailable)
-	h.core.status.State, h.acs = core.Idle, ""
+	h.core.Set(core.Status{State: core.Idle})
+	h.acs = ""
 	h.named(h.api.Inform(h.Context(), root, ""), api.Unavailable)
 	for _, event := range []string{
 		"0 BOOTSTRAP", "7 TRANSFER COMPLETE", "X", "X 0011AA", "X 0011AA ", "X 0011aa b", "X 0011A b", "0011AA b", "X 0011AA a\nb",
@@ -236,7 +237,7 @@ func TestAfterIsNoRefusal(t *testing.T) {
 	h := build(t)
 	inner := errors.New("not called")
 	defer reentrant(h, &inner)()
-	h.core.fail = core.ErrStopped
+	h.core.Refuse(core.ErrStopped)
 	deferred, err := h.api.Set(h.Context(), root, assign("Device.X_TEST_Loop.Go", "true"), false)
 	if err != nil || !deferred || len(h.written) != 1 {
 		t.Errorf("deferred %v, %v; told of %q", deferred, err, h.written)

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/agent/api"
 	"gatehouse/agent/core"
+	"gatehouse/agent/core/coretest"
 	"gatehouse/agent/notify"
 	"gatehouse/datamodel"
 	"gatehouse/datamodel/tr181"
@@ -27,29 +28,13 @@ var (
 
 const wan = "Device.IP.Interface.2." // eth0
 
-// heart is a core that remembers what it was told; fail lets it refuse.
-type heart struct {
-	fail   error
-	told   []core.Message
-	status core.Status
-}
-
-func (c *heart) Ask(_ context.Context, m core.Message) error {
-	if c.fail == nil {
-		c.told = append(c.told, m)
-	}
-	return c.fail
-}
-func (c *heart) Post(ctx context.Context, m core.Message) error { return c.Ask(ctx, m) }
-func (c *heart) Status() core.Status                            { return c.status }
-
 // A house is the service over the real model on a router in memory.
 type house struct {
 	testing.TB
 	acs     string
 	router  *fake.Router
 	tree    *datamodel.Tree
-	core    *heart
+	core    *coretest.Core
 	api     *api.Service
 	written [][]string
 	fail    error // of Reload
@@ -57,9 +42,9 @@ type house struct {
 
 func build(t testing.TB) *house {
 	t.Helper()
-	h := &house{TB: t, acs: "https://acs.example/", router: fake.New(), core: &heart{}}
-	h.core.status = core.Status{State: core.Waiting, RetryCount: 3, LastError: "no route to host",
-		Pending: []core.Event{{Code: core.Boot}, {Code: core.MReboot, CommandKey: "k"}}}
+	h := &house{TB: t, acs: "https://acs.example/", router: fake.New()}
+	h.core = coretest.New(core.Status{State: core.Waiting, RetryCount: 3, LastError: "no route to host",
+		Pending: []core.Event{{Code: core.Boot}, {Code: core.MReboot, CommandKey: "k"}}})
 	p := h.router.Platform()
 	model := tr181.New(p, tr181.Agent{
 		Identity: func() platform.ID { return platform.ID{OUI: "00005E"} },

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -24,6 +23,7 @@ import (
 	"gatehouse/agent/api"
 	"gatehouse/agent/bus"
 	"gatehouse/agent/core"
+	"gatehouse/agent/core/coretest"
 	"gatehouse/agent/notify"
 	"gatehouse/datamodel"
 	"gatehouse/datamodel/tr181"
@@ -131,58 +131,6 @@ func (d *daemon) stop() {
 	}
 }
 
-// heart is a core that remembers what it was told.
-type heart struct {
-	mu     sync.Mutex
-	told   []core.Message
-	status core.Status
-	news   chan core.Status
-}
-
-func (c *heart) Ask(_ context.Context, m core.Message) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.told = append(c.told, m)
-	return nil
-}
-func (c *heart) Post(ctx context.Context, m core.Message) error { return c.Ask(ctx, m) }
-func (c *heart) Status() core.Status {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.status
-}
-
-func (c *heart) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.told)
-}
-
-func (c *heart) set(s core.Status) {
-	c.mu.Lock()
-	c.status = s
-	c.mu.Unlock()
-	c.news <- s
-}
-
-func (c *heart) watch(ctx context.Context) iter.Seq[core.Status] {
-	return func(yield func(core.Status) bool) {
-		if !yield(c.Status()) {
-			return
-		}
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case s := <-c.news:
-				if !yield(s) {
-					return
-				}
-			}
-		}
-	}
-}
-
 // A house is the door with all that is behind it.
 type house struct {
 	testing.TB
@@ -190,7 +138,7 @@ type house struct {
 	router  *fake.Router
 	tree    *datamodel.Tree
 	numbers *storetest.File
-	core    *heart
+	core    *coretest.Core
 	api     *api.Service
 	notify  *notify.Notifier
 	told    chan bool // what notify tells core
@@ -202,7 +150,7 @@ type house struct {
 func build(t testing.TB) *house {
 	t.Helper()
 	h := &house{TB: t, bus: startBus(t), router: fake.New(), numbers: new(storetest.File), told: make(chan bool, 1000),
-		core: &heart{news: make(chan core.Status), status: core.Status{State: core.Idle}}}
+		core: coretest.New(core.Status{State: core.Idle})}
 	h.allow(func(uid uint32, _ []uint32) api.Caller {
 		if uid == 0 {
 			return api.Caller{Name: "root", Rights: api.Everything}
@@ -239,7 +187,7 @@ func build(t testing.TB) *house {
 		}
 	})
 	h.api = api.New(api.Config{
-		Tree: h.tree, Attributes: h.notify, Core: h.core, Statuses: h.core.watch,
+		Tree: h.tree, Attributes: h.notify, Core: h.core, Statuses: h.core.Watch,
 		Reload:  func(context.Context) ([]string, error) { return []string{"ManagementServer.URL"}, nil },
 		Written: func(context.Context, []string) { h.resync() },
 		Agent:   func(s *api.Status) { s.Version, s.ACS = "test", "https://acs.example/" },

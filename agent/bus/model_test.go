@@ -155,7 +155,7 @@ func TestPeerAgent(t *testing.T) {
 		t.Error(v, err)
 	}
 	c.must("Agent.Inform", []any{"X 00005E Button", options{}})
-	if n := h.core.count(); n != 1 {
+	if n := len(h.core.Asked()); n != 1 {
 		t.Error(n, "messages reach the core")
 	}
 	c.refused(c.call("Agent.Inform", "1 BOOT", options{}).Err, "InvalidArguments")
@@ -165,14 +165,14 @@ func TestPeerAgent(t *testing.T) {
 		t.Error(changed)
 	}
 	began := time.Unix(1e9, 0)
-	h.core.set(core.Status{State: core.InSession, Session: "s1", Started: began})
+	h.core.Tell(core.Status{State: core.InSession, Session: "s1", Started: began})
 	if s := c.next("org.gatehouse1.Agent.SessionStarted"); s.Body[0] != "s1" {
 		t.Error(s.Body)
 	}
 	if s := c.next("org.freedesktop.DBus.Properties.PropertiesChanged"); s.Body[1].(options)["State"].Value() != "in session" {
 		t.Error(s.Body)
 	}
-	h.core.set(core.Status{State: core.Waiting, Session: "s1", Started: began, Ended: began.Add(time.Second), Sessions: 1, Failures: 1, LastError: "no route"})
+	h.core.Tell(core.Status{State: core.Waiting, Session: "s1", Started: began, Ended: began.Add(time.Second), Sessions: 1, Failures: 1, LastError: "no route"})
 	if s := c.next("org.gatehouse1.Agent.SessionEnded"); s.Body[0] != "s1" || s.Body[1] != false || s.Body[2] != "no route" {
 		t.Error(s.Body)
 	}

@@ -192,7 +192,7 @@ func TestPeerListeners(t *testing.T) {
 	n := uint32(0)
 	eventually(t, "that root and a reader hear of a change", func() bool {
 		n++
-		h.core.set(core.Status{State: core.Waiting, RetryCount: n})
+		h.core.Tell(core.Status{State: core.Waiting, RetryCount: n})
 		for uid := range said {
 			heard[uid] = heard[uid] || hears(uid)
 		}

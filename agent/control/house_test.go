@@ -16,6 +16,7 @@ import (
 	"gatehouse/agent/api"
 	"gatehouse/agent/control"
 	"gatehouse/agent/core"
+	"gatehouse/agent/core/coretest"
 	"gatehouse/agent/notify"
 	"gatehouse/datamodel"
 )
@@ -33,12 +34,6 @@ type house struct {
 	mu   sync.Mutex
 	rows []lamp
 }
-
-type heart struct{}
-
-func (heart) Ask(context.Context, core.Message) error  { return nil }
-func (heart) Post(context.Context, core.Message) error { return nil }
-func (heart) Status() core.Status                      { return core.Status{State: core.Idle} }
 
 type noAttributes struct{}
 
@@ -77,7 +72,7 @@ func build(t *testing.T, lamps int) *house {
 		t.Fatal(err)
 	}
 	h.api = api.New(api.Config{
-		Tree: tree, Attributes: noAttributes{}, Core: heart{},
+		Tree: tree, Attributes: noAttributes{}, Core: coretest.New(core.Status{State: core.Idle}),
 		Reload:  func(context.Context) ([]string, error) { return []string{"log.level"}, nil },
 		Written: func(context.Context, []string) { h.api.Resync() },
 		Agent:   func(s *api.Status) { s.ACS = "https://acs.example/" },

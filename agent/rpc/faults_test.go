@@ -261,7 +261,7 @@ func TestNoRoom(t *testing.T) {
 	if f == nil || f.Code != 9004 || len(f.Parameters) > 0 {
 		t.Errorf("SetParameterValues: %v %v", f, f.Parameters)
 	}
-	h.core.fail = core.ErrFull
+	h.core.Refuse(core.ErrFull)
 	for _, r := range []cwmp.Request{cwmp.Reboot{}, cwmp.ScheduleInform{DelaySeconds: 1}} {
 		if f := h.fault(r); f == nil || f.Code != 9004 {
 			t.Errorf("%s: %v", r.Method(), f)

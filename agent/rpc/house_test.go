@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gatehouse/agent/core"
+	"gatehouse/agent/core/coretest"
 	"gatehouse/agent/notify"
 	"gatehouse/agent/rpc"
 	"gatehouse/agent/settings"
@@ -26,29 +27,6 @@ import (
 	"gatehouse/platform/fake"
 )
 
-// heart is a core that remembers what it was told; fail lets it refuse.
-type heart struct {
-	fail   error
-	asked  []core.Message
-	posted []core.Message
-}
-
-func (c *heart) Ask(_ context.Context, m core.Message) error {
-	if c.fail != nil {
-		return c.fail
-	}
-	c.asked = append(c.asked, m)
-	return nil
-}
-
-func (c *heart) Post(_ context.Context, m core.Message) error {
-	if c.fail != nil {
-		return c.fail
-	}
-	c.posted = append(c.posted, m)
-	return nil
-}
-
 // A house is the methods of an ACS over the real model on a router in memory.
 type house struct {
 	*testing.T
@@ -56,7 +34,7 @@ type house struct {
 	tree     *datamodel.Tree
 	settings *settings.Settings
 	notify   *notify.Notifier
-	core     *heart
+	core     *coretest.Core
 	methods  *rpc.Methods
 	files    map[string]*storetest.File
 	log      *bytes.Buffer
@@ -71,7 +49,7 @@ func (reach) ConnectionRequestURL() string { return "http://203.0.113.17:7547/cr
 
 func build(t *testing.T) *house {
 	t.Helper()
-	h := &house{T: t, router: fake.New(), core: &heart{}, files: map[string]*storetest.File{}, log: &bytes.Buffer{}}
+	h := &house{T: t, router: fake.New(), core: coretest.New(core.Status{}), files: map[string]*storetest.File{}, log: &bytes.Buffer{}}
 	p := h.router.Platform()
 	state, err := store.Open(filepath.Join(t.TempDir(), "state"), store.Options{})
 	if err != nil {

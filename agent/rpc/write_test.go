@@ -77,8 +77,8 @@ func TestAllOrNothing(t *testing.T) {
 			if after := h.values("Device.IP.", ms, di+"ProvisioningCode"); !slices.Equal(before, after) {
 				t.Errorf("before %v\nafter %v", before, after)
 			}
-			if len(h.core.posted) > 0 {
-				t.Errorf("core was told %v", h.core.posted)
+			if len(h.core.Posted()) > 0 {
+				t.Errorf("core was told %v", h.core.Posted())
 			}
 			h.must(req)
 			if v, k := h.get(a+"IPAddress"), h.get(ms+"ParameterKey"); v != "198.51.100.7" || k != "after" {
@@ -205,10 +205,10 @@ func TestStatusOne(t *testing.T) {
 	})); err != nil {
 		t.Fatal(err)
 	}
-	if r := h.must(set("", di, "ProvisioningCode=a")).(cwmp.SetParameterValuesResponse); r.Status != 0 || len(h.core.posted) > 0 {
-		t.Errorf("status %d, core was told %v", r.Status, h.core.posted)
+	if r := h.must(set("", di, "ProvisioningCode=a")).(cwmp.SetParameterValuesResponse); r.Status != 0 || len(h.core.Posted()) > 0 {
+		t.Errorf("status %d, core was told %v", r.Status, h.core.Posted())
 	}
-	if h.fault(set("", "", "Device.X_TEST_Service.Mode=loud")) == nil || len(h.core.posted) > 0 {
+	if h.fault(set("", "", "Device.X_TEST_Service.Mode=loud")) == nil || len(h.core.Posted()) > 0 {
 		t.Error("a refused call left work")
 	}
 	if r := h.must(set("", "", "Device.X_TEST_Service.Mode=on")).(cwmp.SetParameterValuesResponse); r.Status != 1 {
@@ -217,11 +217,11 @@ func TestStatusOne(t *testing.T) {
 	if v := h.get("Device.X_TEST_Service.Mode"); v != "on" {
 		t.Errorf("it reads %q before the reload", v)
 	}
-	if len(h.core.posted) != 1 {
-		t.Fatalf("core was told %v", h.core.posted)
+	if len(h.core.Posted()) != 1 {
+		t.Fatalf("core was told %v", h.core.Posted())
 	}
-	if _, ok := h.core.posted[0].(core.After); !ok {
-		t.Errorf("core was told %v", h.core.posted)
+	if _, ok := h.core.Posted()[0].(core.After); !ok {
+		t.Errorf("core was told %v", h.core.Posted())
 	}
 }
 
@@ -232,11 +232,11 @@ func TestDeviceMethods(t *testing.T) {
 	h.must(cwmp.FactoryReset{})
 	h.must(cwmp.ScheduleInform{DelaySeconds: 4294967295, CommandKey: "k"})
 	want := []core.Message{core.Reboot{CommandKey: " a  b "}, core.FactoryReset{}, core.ScheduleInform{Delay: 4294967295e9, CommandKey: "k"}}
-	if !slices.Equal(h.core.asked, want) {
-		t.Errorf("asked %v, want %v", h.core.asked, want)
+	if !slices.Equal(h.core.Asked(), want) {
+		t.Errorf("asked %v, want %v", h.core.Asked(), want)
 	}
 	for err, code := range map[error]int{core.ErrUnsupported: 9001, core.ErrStopped: 9001, core.ErrRange: 9003, errDisk: 9002} {
-		h.core.fail = err
+		h.core.Refuse(err)
 		for _, r := range []cwmp.Request{cwmp.Reboot{}, cwmp.FactoryReset{}, cwmp.ScheduleInform{DelaySeconds: 1}} {
 			if f := h.fault(r); f == nil || f.Code != code {
 				t.Errorf("%s with %v: %v, want %d", r.Method(), err, f, code)

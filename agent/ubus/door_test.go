@@ -160,8 +160,8 @@ func TestStatusAndSessions(t *testing.T) {
 		}
 		h.call("inform", `{"event":"X 0011AA Button"}`)
 		h.call("inform", ``)
-		if len(h.core.told) != 2 {
-			t.Error(h.core.told)
+		if len(h.core.Asked()) != 2 {
+			t.Error(h.core.Asked())
 		}
 		if got := h.call("reload", ``)["changed"].([]any); len(got) != 1 {
 			t.Error(got)
@@ -197,7 +197,7 @@ func TestProvider(t *testing.T) {
 func TestIcwmpScripts(t *testing.T) {
 	bubble(t, func(t *testing.T, h *house) {
 		ended := time.Now()
-		h.core.set(core.Status{State: core.Idle, Started: ended.Add(-time.Second), Ended: ended, Sessions: 3, Failures: 1, NextAttempt: ended.Add(time.Hour)}, false)
+		h.core.Set(core.Status{State: core.Idle, Started: ended.Add(-time.Second), Ended: ended, Sessions: 3, Failures: 1, NextAttempt: ended.Add(time.Hour)})
 		out, code := h.ubus(asRoot, "call", "tr069", "status")
 		want := "{\n\t\"cwmp\": {\n\t\t\"status\": \"up\",\n\t\t\"start_time\": \"2000-01-01T00:00:00Z\",\n\t\t\"acs_url\": \"https://acs.example/\"\n\t},\n" +
 			"\t\"last_session\": {\n\t\t\"status\": \"success\",\n\t\t\"start_time\": \"1999-12-31T23:59:59Z\",\n\t\t\"end_time\": \"2000-01-01T00:00:00Z\"\n\t},\n" +
@@ -212,8 +212,8 @@ func TestIcwmpScripts(t *testing.T) {
 				t.Errorf("inform %s: %s", args, out)
 			}
 		}
-		if h.asked != 2 || len(h.core.told) != 4 {
-			t.Errorf("%d, %d", h.asked, len(h.core.told))
+		if h.asked != 2 || len(h.core.Asked()) != 4 {
+			t.Errorf("%d, %d", h.asked, len(h.core.Asked()))
 		}
 		for args, status := range map[string]ubus.Status{`{"GetRPCMethods":true}`: ubus.NotSupported, `{"event":"1 BOOT"}`: ubus.InvalidArgument} {
 			if out, code := h.ubus(asRoot, "call", "tr069", "inform", args); code != int(status) || !strings.Contains(out, `"status": -1`) {
@@ -279,9 +279,9 @@ func TestWatch(t *testing.T) {
 		next("changed", `"added": [`)
 		h.router.RemoveLink("eth9")
 		next("changed", `"removed": [`)
-		h.core.set(core.Status{State: core.InSession, Session: "s1", Started: time.Now()}, true)
+		h.core.Tell(core.Status{State: core.InSession, Session: "s1", Started: time.Now()})
 		next("session.started", `"session": "s1"`)
-		h.core.set(core.Status{State: core.Idle, Session: "s1", Started: time.Now(), Ended: time.Now().Add(time.Second), Sessions: 1}, true)
+		h.core.Tell(core.Status{State: core.Idle, Session: "s1", Started: time.Now(), Ended: time.Now().Add(time.Second), Sessions: 1})
 		next("session.ended", `"succeeded": true`)
 		id := fmt.Sprintf(`{"watch":%v}`, first["watch"])
 		h.call("unwatch", id)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"iter"
 	"log/slog"
 	"net"
 	"os"
@@ -18,6 +17,7 @@ import (
 
 	"gatehouse/agent/api"
 	"gatehouse/agent/core"
+	"gatehouse/agent/core/coretest"
 	"gatehouse/agent/notify"
 	door "gatehouse/agent/ubus"
 	"gatehouse/datamodel"
@@ -35,55 +35,12 @@ const (
 	address = "10.0.0.1:1"             // lab/pipe wants host and port
 )
 
-// heart is a core that remembers what it was told.
-type heart struct {
-	mu     sync.Mutex
-	told   []core.Message
-	status core.Status
-	news   chan core.Status
-}
-
-func (c *heart) Ask(_ context.Context, m core.Message) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.told = append(c.told, m)
-	return nil
-}
-func (c *heart) Post(ctx context.Context, m core.Message) error { return c.Ask(ctx, m) }
-func (c *heart) Status() core.Status {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.status
-}
-
-func (c *heart) set(s core.Status, tell bool) {
-	c.mu.Lock()
-	c.status = s
-	c.mu.Unlock()
-	if tell {
-		c.news <- s
-	}
-}
-
-func (c *heart) watch(ctx context.Context) iter.Seq[core.Status] {
-	return func(yield func(core.Status) bool) {
-		for more := yield(c.Status()); more; {
-			select {
-			case <-ctx.Done():
-				return
-			case s := <-c.news:
-				more = yield(s)
-			}
-		}
-	}
-}
-
 type house struct {
 	*testing.T
 	net    *pipe.Network
 	daemon *ubusd.Daemon
 	router *fake.Router
-	core   *heart
+	core   *coretest.Core
 	api    *api.Service
 	asked  int // sessions, as by a connection request
 	acs    string
@@ -100,7 +57,7 @@ const (
 
 func build(t *testing.T) *house {
 	h := &house{T: t, net: pipe.New(), router: fake.New(), acs: "https://acs.example/",
-		core: &heart{news: make(chan core.Status), status: core.Status{State: core.Idle}}}
+		core: coretest.New(core.Status{State: core.Idle})}
 	model := tr181.New(h.router.Platform(), tr181.Agent{
 		Identity: func() platform.ID { return platform.ID{OUI: "00005E"} },
 		Keep:     func(string) datamodel.Backing { return new(storetest.File) }, Version: "test", Start: time.Now(), Provider: provider{},
@@ -117,7 +74,7 @@ func build(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h.api = api.New(api.Config{
-		Tree: tree, Attributes: n, Core: h.core, Statuses: h.core.watch,
+		Tree: tree, Attributes: n, Core: h.core, Statuses: h.core.Watch,
 		Reload:  func(context.Context) ([]string, error) { return []string{"ManagementServer.URL"}, nil },
 		Written: func(context.Context, []string) { h.api.Resync() },
 		Agent:   func(s *api.Status) { s.Version, s.ACS = "test", h.acs },
