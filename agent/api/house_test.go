@@ -61,12 +61,9 @@ func build(t testing.TB) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- n.Run(ctx) }()
+	n.Start(context.Background())
 	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
+		if err := n.Stop(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -161,7 +161,11 @@ func runOnce(ctx context.Context, cfg *Config) (again bool, err error) {
 	life, stop := context.WithCancel(ctx)
 	defer stop()
 	a.leaveSafe = stop
-	if err := runTasks(life, a.log, a.tasks(), a.chores()); err != nil {
+	err = runTasks(life, a.log, a.tasks(), a.chores())
+	if err := a.notify.Stop(); err != nil { // now, for the last session still needed it
+		a.log.Warn("what the ACS was told is not kept", "err", err)
+	}
+	if err != nil {
 		return false, err
 	}
 	if err := a.health.end(); err != nil {
@@ -178,7 +182,7 @@ func apart(f func() error) error {
 	return <-done
 }
 
-// begin makes the agent. Nothing runs yet when it returns.
+// begin makes the agent. Nothing but notify runs yet when it returns.
 func (a *Agent) begin(ctx context.Context) error {
 	a.makeChores()
 	unlock, err := a.open()
@@ -189,6 +193,7 @@ func (a *Agent) begin(ctx context.Context) error {
 	a.startHealth(ctx)
 	a.good.first = a.settlesAfter()
 	if err = a.start(ctx); err == nil {
+		a.notify.Start(ctx)
 		return nil
 	}
 	// A start that fails is a bad end, but for what the administrator has to
@@ -409,7 +414,6 @@ func (a *Agent) runCore(ctx context.Context) error {
 func (a *Agent) tasks() []task {
 	tasks := []task{
 		{name: "core", run: a.runCore, essential: true},
-		{name: "notify", run: a.notify.Run, essential: true, last: true},
 		{name: "platform events", run: a.watchPlatform},
 		{name: "control", run: a.serveControl},
 	}

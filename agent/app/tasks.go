@@ -15,10 +15,6 @@ type task struct {
 	name string
 	run  func(ctx context.Context) error
 
-	// last tasks are told to stop when all others have ended: a session that
-	// comes to its end still needs them.
-	last bool
-
 	// An essential task that ends early ends the process, and procd or systemd
 	// starts it again. Any other is run again after a pause.
 	essential bool
@@ -41,16 +37,10 @@ var errEndedEarly = errors.New("ended by itself")
 func runTasks(ctx context.Context, log *slog.Logger, tasks []task, chores []*chore) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	lasting, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
 	failed := make(chan error, len(tasks))
-	var others, last sync.WaitGroup
+	var all sync.WaitGroup
 	for _, t := range tasks {
-		group, ctx := &others, ctx
-		if t.last {
-			group, ctx = &last, lasting
-		}
-		group.Go(func() {
+		all.Go(func() {
 			if err := t.keep(ctx, log); err != nil {
 				failed <- t.named(err)
 				cancel()
@@ -61,12 +51,10 @@ func runTasks(ctx context.Context, log *slog.Logger, tasks []task, chores []*cho
 		c.start(ctx, log)
 	}
 	<-ctx.Done()
-	others.Wait()
+	all.Wait()
 	for _, c := range chores {
 		c.end()
 	}
-	stop()
-	last.Wait()
 	select {
 	case err := <-failed: // the first: others may have failed because of it
 		return err

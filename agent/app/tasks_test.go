@@ -56,28 +56,3 @@ func TestOptionalTask(t *testing.T) {
 		}
 	})
 }
-
-// TestLastTask: who others need to come to their end stops after them.
-func TestLastTask(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var ended []string
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		err := runTasks(ctx, quiet, []task{
-			{name: "ear", last: true, essential: true, run: func(ctx context.Context) error {
-				<-ctx.Done()
-				ended = append(ended, "ear")
-				return nil
-			}},
-			{name: "slow", essential: true, run: func(ctx context.Context) error {
-				<-ctx.Done()
-				time.Sleep(15 * time.Second)
-				ended = append(ended, "slow")
-				return nil
-			}},
-		}, nil)
-		if err != nil || !slices.Equal(ended, []string{"slow", "ear"}) {
-			t.Errorf("%v, %v", err, ended)
-		}
-	})
-}

@@ -181,11 +181,7 @@ func build(t testing.TB) *house {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var tasks sync.WaitGroup
-	tasks.Go(func() {
-		if err := h.notify.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	h.notify.Start(ctx)
 	h.api = api.New(api.Config{
 		Tree: h.tree, Attributes: h.notify, Core: h.core, Statuses: h.core.Watch,
 		Reload:  func(context.Context) ([]string, error) { return []string{"ManagementServer.URL"}, nil },
@@ -200,7 +196,13 @@ func build(t testing.TB) *house {
 			h.hint(datamodel.Topic(e.Topic))
 		}
 	})
-	t.Cleanup(func() { stop(); tasks.Wait() })
+	t.Cleanup(func() {
+		stop()
+		tasks.Wait()
+		if err := h.notify.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
 	h.open()
 	return h
 }

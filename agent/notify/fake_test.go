@@ -193,7 +193,6 @@ type post struct {
 
 	ctx  context.Context
 	kill context.CancelFunc
-	gone chan error
 }
 
 func try(t *testing.T, p *post, story func(p *post)) {
@@ -219,9 +218,9 @@ func (p *post) start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.Notifier, p.gone = n, make(chan error, 1)
+	p.Notifier = n
 	p.ctx, p.kill = context.WithCancel(p.t.Context())
-	go func() { p.gone <- n.Run(p.ctx) }()
+	n.Start(p.ctx)
 	time.Sleep(time.Second) // the comparison of the start
 	synctest.Wait()
 }
@@ -235,8 +234,8 @@ func (p *post) core(_ context.Context, changed bool) error {
 
 func (p *post) stop() {
 	p.kill()
-	if err := <-p.gone; err != nil {
-		p.t.Errorf("Run: %v", err)
+	if err := p.Stop(); err != nil {
+		p.t.Errorf("Stop: %v", err)
 	}
 }
 

@@ -8,8 +8,9 @@
 // not grow with what happens, only with what is watched: a 64-bit hash for
 // each parameter.
 //
-// One goroutine, Run, owns the told values and the watches. Attributes are an
-// immutable map behind an atomic pointer, and can be read by anybody.
+// The told values and the watches belong to whoever has the turn: a caller, or a
+// timer. There is no goroutine while nothing is due. Attributes are an immutable
+// map behind an atomic pointer, and can be read by anybody.
 package notify
 
 import (
@@ -73,7 +74,7 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-// ErrStopped is returned by calls after the end of Run.
+// ErrStopped is returned by calls after Stop.
 var ErrStopped = errors.New("notifications are stopped")
 
 // ErrRejected is a refused notification: fault 9009.
@@ -85,15 +86,19 @@ const maxColumns = 1024
 // flashEvery bounds the wear of the flash by values that keep changing.
 const flashEvery = 6 * time.Hour
 
-// Notifier watches parameters. Only the goroutine in Run touches its fields,
-// but for calls, hints, attrs, counts and done.
+// Notifier watches parameters. Only who has the turn touches its fields, but for
+// turn, hints, attrs, counts and done.
 type Notifier struct {
 	cfg   Config
 	log   *slog.Logger
-	calls chan func(ctx context.Context)
+	turn  chan struct{} // capacity 1: held by who has it, and while it is not started or stopped
 	hints hints
 	done  chan struct{}
 	attrs atomic.Pointer[attributes]
+
+	work   context.Context // ends by Stop
+	cancel context.CancelFunc
+	timer  *time.Timer // for what is due next; nil: nothing was yet
 
 	attrsLost bool // the attributes could not be read, and are not written over
 	watches   []watch
@@ -104,10 +109,9 @@ type Notifier struct {
 	light     light
 	counts    counts
 
-	debounceAt time.Time
-	pollAt     time.Time
-	flashAt    time.Time // when told values are next worth the flash; zero: nothing new
-	flashed    time.Time // when they were last written
+	pollAt  time.Time
+	flashAt time.Time // when told values are next worth the flash; zero: nothing new
+	flashed time.Time // when they were last written
 }
 
 // New returns a notifier that knows what its files hold.
@@ -131,13 +135,14 @@ func New(c Config) (*Notifier, error) {
 		c.Max = 4096
 	}
 	n := &Notifier{
-		cfg:   c,
-		log:   c.Log,
-		calls: make(chan func(context.Context)),
-		hints: newHints(),
-		done:  make(chan struct{}),
-		seen:  map[string]uint64{},
+		cfg:  c,
+		log:  c.Log,
+		turn: make(chan struct{}, 1),
+		done: make(chan struct{}),
+		seen: map[string]uint64{},
 	}
+	n.turn <- struct{}{}
+	n.hints = hints{wait: c.Debounce, look: func() { n.byItself(n.heed) }}
 	attrs, err := loadAttributes(c.Attributes, c.Log)
 	if err != nil {
 		c.Log.Error("starting without notification attributes", "err", err)
@@ -155,43 +160,48 @@ func (n *Notifier) Hint(topic datamodel.Topic) { n.hints.add(topic) }
 // before: all that is watched is compared. It never blocks.
 func (n *Notifier) Resync() { n.hints.lost() }
 
-// Run watches until ctx ends. It should end after the last session has, so
-// that what that session told is kept.
-func (n *Notifier) Run(ctx context.Context) error {
-	defer close(n.done)
+// Start begins to watch. What it does has the values of ctx, and ends by Stop.
+func (n *Notifier) Start(ctx context.Context) {
+	n.work, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	n.rebuild()
+	n.hints.start()
 	n.Resync() // what has changed while nobody looked
 	n.flashed = time.Now()
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		n.count()
-		wake := timer.C
-		if d, ok := n.sleep(); ok {
-			timer.Reset(d)
-		} else {
-			timer.Stop()
-			wake = nil
-		}
-		select {
-		case <-ctx.Done():
-			return n.saveTold(true)
-		case f := <-n.calls:
-			f(ctx)
-		case <-n.hints.some:
-			if n.debounceAt.IsZero() {
-				n.debounceAt = time.Now().Add(n.cfg.Debounce)
-			}
-		case <-wake:
-			n.due(ctx)
-		}
+	n.leave()
+}
+
+// Stop ends it, and keeps what was told. It should come after the last session,
+// so that what that session told is kept.
+func (n *Notifier) Stop() error {
+	n.cancel()
+	n.turn <- struct{}{} // for good
+	close(n.done)
+	n.hints.stop()
+	if n.timer != nil {
+		n.timer.Stop()
 	}
+	return n.saveTold(true)
+}
+
+// leave gives the turn back, and sees that somebody has it when something is due.
+func (n *Notifier) leave() {
+	n.count()
+	d, ok := n.sleep()
+	switch {
+	case ok && n.timer == nil:
+		n.timer = time.AfterFunc(d, func() { n.byItself(n.due) })
+	case ok:
+		n.timer.Reset(d)
+	case n.timer != nil:
+		n.timer.Stop()
+	}
+	<-n.turn
 }
 
 // sleep returns how long nothing is due.
 func (n *Notifier) sleep() (d time.Duration, ok bool) {
 	now := time.Now()
-	for _, t := range [...]time.Time{n.debounceAt, n.pollAt, n.flashAt} {
+	for _, t := range [...]time.Time{n.pollAt, n.flashAt} {
 		if left := t.Sub(now); !t.IsZero() && (!ok || left < d) {
 			d, ok = max(left, 0), true
 		}
@@ -202,9 +212,6 @@ func (n *Notifier) sleep() (d time.Duration, ok bool) {
 func (n *Notifier) due(ctx context.Context) {
 	now := time.Now()
 	reached := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
-	if reached(n.debounceAt) {
-		n.heed(ctx)
-	}
 	if reached(n.pollAt) {
 		n.poll(ctx)
 	}
@@ -215,25 +222,27 @@ func (n *Notifier) due(ctx context.Context) {
 	}
 }
 
-// do runs f on the goroutine of Run and waits for it. The context of f ends
-// with either, and carries nothing of the caller's: a memo of rows that were
-// read before they were set would hide the change.
+// byItself runs what nobody waits for; after Stop there is nothing to be done.
+func (n *Notifier) byItself(f func(ctx context.Context)) {
+	_ = n.do(context.Background(), func(ctx context.Context) error { f(ctx); return nil })
+}
+
+// do runs f when it has the turn. The context of f ends with either, and carries
+// nothing of the caller's: a memo of rows that were read before they were set
+// would hide the change.
 func (n *Notifier) do(ctx context.Context, f func(ctx context.Context) error) error {
-	res := make(chan error, 1)
-	call := func(run context.Context) {
-		run, cancel := context.WithCancel(run)
-		defer cancel()
-		defer context.AfterFunc(ctx, cancel)()
-		res <- f(run)
-	}
 	select {
-	case n.calls <- call:
-		return <-res
+	case n.turn <- struct{}{}:
 	case <-n.done:
 		return ErrStopped
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	defer n.leave()
+	run, cancel := context.WithCancel(n.work)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	return f(run)
 }
 
 // Sync compares at once what the hints so far concern, and returns when core

@@ -19,7 +19,7 @@ func (n *Notifier) Stats() Stats {
 	return Stats{Watched: int(n.counts.watched.Load()), Changed: int(n.counts.changed.Load())}
 }
 
-// count makes the Stats; Run calls it before it waits.
+// count makes the Stats, at the end of each turn.
 func (n *Notifier) count() {
 	n.counts.watched.Store(int64(len(n.watches)))
 	n.counts.changed.Store(int64(len(n.seen)))

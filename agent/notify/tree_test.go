@@ -70,9 +70,8 @@ func TestOnTheRealTree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.gone = make(chan error, 1)
 		p.ctx, p.kill = context.WithCancel(t.Context())
-		go func() { p.gone <- p.Run(p.ctx) }()
+		p.Start(p.ctx)
 		defer p.stop()
 
 		p.bootstrap()

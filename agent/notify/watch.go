@@ -70,7 +70,6 @@ func under(name string, paths []string) bool {
 
 // heed compares what the hints since the last time concern.
 func (n *Notifier) heed(ctx context.Context) {
-	n.debounceAt = time.Time{}
 	topics, all := n.hints.take()
 	if all {
 		n.rebuild()

@@ -110,12 +110,9 @@ func (h *house) startNotify() {
 	if err != nil {
 		h.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- h.notify.Run(ctx) }()
+	h.notify.Start(context.Background())
 	h.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
+		if err := h.notify.Stop(); err != nil {
 			h.Error(err)
 		}
 	})

@@ -82,11 +82,7 @@ func build(t *testing.T) *house {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var tasks sync.WaitGroup
-	tasks.Go(func() {
-		if err := n.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	n.Start(ctx)
 	tasks.Go(func() {
 		h.router.Platform().Events.Watch(ctx, func(e platform.Event) {
 			if e.Topic == platform.Resync {
@@ -112,7 +108,14 @@ func build(t *testing.T) *house {
 			again.Stop()
 		}
 	})
-	t.Cleanup(func() { cancel(); tasks.Wait(); h.stop() })
+	t.Cleanup(func() {
+		cancel()
+		tasks.Wait()
+		if err := n.Stop(); err != nil {
+			t.Error(err)
+		}
+		h.stop()
+	})
 	synctest.Wait()
 	return h
 }
