@@ -18,8 +18,9 @@ type method struct {
 	serve func(args Table) (Table, int)
 }
 
-// silent is an outcome that says: the daemon has gone in mid-call.
-const silent = -2
+// Outcomes without an answer: the daemon has gone in mid-call, or the process
+// that was called.
+const silent, dead = -2, -3
 
 type peer struct {
 	r    *Router
@@ -167,10 +168,11 @@ func (p *peer) invoked(m *message) {
 	p.mu.Lock()
 	o := p.objects[id]
 	p.mu.Unlock()
-	if o == nil {
-		return
+	var reply Table
+	code := notFound // as libubus says of one that was withdrawn while it was called
+	if o != nil {
+		reply, code = p.call(o, name, m.get(aData))
 	}
-	reply, code := p.call(o, name, m.get(aData))
 	if code == silent {
 		return
 	}
@@ -195,7 +197,12 @@ func (p *peer) call(o *offered, name string, body []byte) (Table, int) {
 		if m.name != name {
 			continue
 		}
-		if code := p.r.hold(o.path, name); code != ok {
+		code := p.r.hold(o.path, name)
+		if code == dead {
+			p.withdraw(o.path)
+			code = silent
+		}
+		if code != ok {
 			return nil, code
 		}
 		return m.serve(pass(m.args, body, args))

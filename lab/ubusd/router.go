@@ -84,6 +84,7 @@ type knobs struct {
 	broken  map[string]bool
 	slow    map[string]time.Duration
 	vanish  string
+	lose    string
 	calls   map[string]int
 	reloads map[string]int
 }
@@ -177,11 +178,17 @@ func (r *Router) hold(path, name string) int {
 		k.calls = map[string]int{}
 	}
 	k.calls[path+" "+name]++
-	wait, gone := k.slow[path], k.vanish == path
+	wait, gone, dies := k.slow[path], k.vanish == path, k.lose == path
 	if gone {
 		k.vanish = ""
 	}
+	if dies {
+		k.lose = ""
+	}
 	k.mu.Unlock()
+	if dies {
+		return dead
+	}
 	r.mu.Lock()
 	d, ctx := r.daemon, r.life.ctx
 	r.mu.Unlock()
@@ -254,6 +261,14 @@ func (r *Router) VanishAt(path string) {
 	r.knobs.mu.Lock()
 	defer r.knobs.mu.Unlock()
 	r.vanish = path
+}
+
+// LoseAt has the process behind an object die when it is called next: the object
+// goes, and nobody answers, which ubusd does not tell who has called.
+func (r *Router) LoseAt(path string) {
+	r.knobs.mu.Lock()
+	defer r.knobs.mu.Unlock()
+	r.lose = path
 }
 
 func (r *Router) fails(pkg string) bool {

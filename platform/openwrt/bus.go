@@ -19,6 +19,9 @@ const (
 	// patience bounds one question: a daemon that is busy answers late, one that
 	// hangs not at all, and the ACS waits for us.
 	patience = 5 * time.Second
+	// doubt is when a reading is asked for again: nobody answers for an object
+	// that went while it was asked, as hostapd's do with their networks.
+	doubt = time.Second
 	// fresh is how long an answer is good for: the rows of one request are read
 	// within it, by sources that know nothing of each other. A hint makes every
 	// answer stale before it is reported, so that whoever looks again sees news.
@@ -74,7 +77,11 @@ func (b *bus) ask(ctx context.Context, object, method, device string) (ubus.Tabl
 		if device != "" {
 			args = ubus.Table{{Name: "device", Value: device}}
 		}
-		return b.call(ctx, object, method, args)
+		t, err := b.wait(ctx, doubt, object, method, args)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			t, err = b.call(ctx, object, method, args) // over another connection, which looks it up anew
+		}
+		return t, err
 	})
 	t, _ := v.(ubus.Table)
 	return t, err

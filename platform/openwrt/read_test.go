@@ -320,6 +320,20 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
+// TestHostapdDies: a network whose daemon dies while it is asked can be read,
+// and before the ACS hangs up: what the link says is good for it.
+func TestHostapdDies(t *testing.T) {
+	b := newBench(t)
+	b.router.LoseAt("hostapd.phy0-ap0")
+	began := time.Now()
+	if n := len(all(t, b.platform.WiFi.State.SSIDs(t.Context()))); n != 2 {
+		t.Errorf("%d networks", n)
+	}
+	if d := time.Since(began); d > 4*time.Second {
+		t.Errorf("it took %v", d)
+	}
+}
+
 // TestRestarted: ubusd is another one between two questions.
 func TestRestarted(t *testing.T) {
 	b := newBench(t)
