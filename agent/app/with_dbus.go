@@ -66,5 +66,5 @@ func (a *Agent) busAddress() string {
 	if addr := a.settings.Get(settings.DBusAddress); addr != "" {
 		return addr
 	}
-	return systembus.Address()
+	return systembus.Address("")
 }

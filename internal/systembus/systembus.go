@@ -3,6 +3,7 @@
 package systembus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,19 +11,27 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/godbus/dbus/v5"
 )
 
-// Address is where the system's bus listens: what the environment says, or what
-// the specification says ("Well-known Message Bus Instances").
-func Address() string {
+// socket is what the specification says ("Well-known Message Bus Instances").
+const socket = "/var/run/dbus/system_bus_socket"
+
+// Address is where the bus of the system listens whose files are below root: what
+// the environment says of our own, whose root is "" or /, and else the socket that
+// is usual.
+func Address(root string) string {
+	if root != "" && filepath.Clean(root) != "/" {
+		return "unix:path=" + url.PathEscape(filepath.Join(root, socket))
+	}
 	if addr := os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"); addr != "" {
 		return addr
 	}
-	return "unix:path=/var/run/dbus/system_bus_socket"
+	return "unix:path=" + socket
 }
 
 // handshake is how long the bus may take to let us in.
@@ -53,7 +62,7 @@ func Connect(ctx context.Context, addresses string, open func(ctx context.Contex
 	}
 	if err != nil {
 		conn.Close()
-		return nil, err
+		return nil, cmp.Or(ctx.Err(), err)
 	}
 	return conn, nil
 }

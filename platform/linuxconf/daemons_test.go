@@ -187,6 +187,13 @@ func (d *daemons) set(property string, value any) {
 	d.properties[property] = value
 }
 
+// leaves has a daemon leave the bus.
+func (d *daemons) leaves(who daemon) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.conns[who.destination].Close()
+}
+
 // refuses has a method answer with an error.
 func (d *daemons) refuses(method string, err error) {
 	d.mu.Lock()
@@ -346,8 +353,8 @@ func (d *daemons) job(method, unit string) (dbus.ObjectPath, *dbus.Error) {
 		conn.Emit(manager.path, manager.iface+".JobRemoved", "nonsense")
 	}
 	switch result := d.results[unit]; result {
-	case "leaves":
-		go conn.Close()
+	case "leaves": // its answer still arrives
+		go conn.ReleaseName(manager.destination)
 	case "":
 		delete(d.since, unit)
 		if method == "RestartUnit" {

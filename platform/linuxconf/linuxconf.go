@@ -39,7 +39,9 @@ type Options struct {
 	// DNSMasq is our part of dnsmasq's configuration; "": etc/dnsmasq.d/gatehouse.conf
 	// below Root.
 	DNSMasq string
-	// Bus is where the system's D-Bus listens; "": where it usually does.
+	// Bus is where the system's D-Bus listens; "": where it usually does, below
+	// Root. Another root is another machine: none of its settings is to reach the
+	// daemons of this one.
 	Bus string
 	// NetNS is an open network namespace whose packets are meant; nil: the one
 	// of the process.
@@ -130,7 +132,7 @@ type opening struct {
 // when somebody begins to watch p's events, which is what a running agent does
 // and a diagnosis does not.
 func Attach(p *platform.Platform, o Options) {
-	m := &machine{Options: o, p: p, bus: system{cmp.Or(o.Bus, systembus.Address())}}
+	m := &machine{Options: o, p: p, bus: system{cmp.Or(o.Bus, systembus.Address(o.Root))}}
 	if p.Network != nil { // there is CAP_NET_ADMIN
 		m.kernel = nftables{ns: o.NetNS}
 	}

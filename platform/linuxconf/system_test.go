@@ -343,7 +343,7 @@ func TestDaemonTrouble(t *testing.T) {
 	}{
 		"polkit":   {func(b *board) { b.refuses("SetStaticHostname", errPolkit) }, "systemd-hostnamed: SetStaticHostname: we are not allowed to"},
 		"vanishes": {func(b *board) { b.vanishes("SetStaticHostname") }, "systemd-hostnamed: SetStaticHostname: it has ended without an answer"},
-		"gone":     {func(b *board) { b.conns[hostnamed.destination].Close() }, "systemd-hostnamed: Get: it does not run"},
+		"gone":     {func(b *board) { b.leaves(hostnamed) }, "systemd-hostnamed: Get: it does not run"},
 		"nonsense": {func(b *board) { b.set(staticHostname, []int32{7}) }, "systemd-hostnamed: StaticHostname: "},
 		"endless":  {func(b *board) { b.set(staticHostname, strings.Repeat("x", 4<<20)) }, "systemd-hostnamed: Get: "},
 		"no bus":   {func(b *board) { b.stopBus() }, "no D-Bus"},
@@ -361,6 +361,30 @@ func TestDaemonTrouble(t *testing.T) {
 				t.Errorf("%v, want %s", err, c.want)
 			}
 		})
+	}
+}
+
+// TestNoSystemd: where systemd has not started the machine, timedated's first change
+// of the zone shifts the clock by hours.
+func TestNoSystemd(t *testing.T) {
+	b := newBoard(t, startDaemons(t, hostnamed.destination, timedated.destination))
+	if b.p.Timing != nil || b.p.Host == nil || !strings.Contains(b.log.String(), "systemd does not run") {
+		t.Errorf("%v\n%s", b.p.Timing, &b.log)
+	}
+}
+
+// TestOtherRoot: with another root nothing is asked of this machine's daemons.
+func TestOtherRoot(t *testing.T) {
+	d := startDaemons(t)
+	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", d.address)
+	for _, root := range []string{"", "/", t.TempDir()} {
+		ours := root != "" && root != "/"
+		b := &board{daemons: d, root: t.TempDir(), dir: t.TempDir()}
+		b.p = platform.Platform{System: kernelName{d: d}}
+		Attach(&b.p, Options{Dir: b.dir, Root: root, Log: slog.New(slog.NewTextHandler(&b.log, nil))})
+		if there := b.p.Host != nil; there == ours {
+			t.Errorf("root %q: the daemons are asked: %v\n%s", root, there, &b.log)
+		}
 	}
 }
 

@@ -41,6 +41,10 @@ func openClock(m *machine) (area, error) {
 	switch {
 	case !m.reachable(timedated):
 		return nil, errors.New("systemd-timedated is not there")
+	case !m.runs(manager):
+		// The first who tells the kernel of a zone shifts its clock by it, when it
+		// was not told at boot (settimeofday(2)), which is what systemd does.
+		return nil, errors.New("systemd does not run, and its timedated might shift the clock")
 	case m.p.Clock == nil:
 		return nil, errors.New("the time cannot be read")
 	}

@@ -88,21 +88,24 @@ func TestNobodyAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	silence := make(chan struct{})
 	defer mute.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	silence := make(chan struct{})
 	defer close(silence)
-	if err := mute.ExportMethodTable(map[string]any{"Wait": func() *dbus.Error { <-silence; return nil }}, "/x", "org.example.Mute"); err != nil {
+	wait := func() *dbus.Error { stop(); <-silence; return nil }
+	if err := mute.ExportMethodTable(map[string]any{"Wait": wait}, "/x", "org.example.Mute"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := mute.RequestName("org.example.Mute", 0); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer stop()
 	err = system{address}.ask(ctx, func(l *line) error {
 		return l.call(ctx, daemon{"muted", "org.example.Mute", "/x", "org.example.Mute"}, "Wait", nil)
 	})
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "muted") {
+	if !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "muted: Wait: ") {
+		t.Errorf("%v", err)
+	}
+	if err := plainly(context.DeadlineExceeded); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), patience.String()) {
 		t.Errorf("%v", err)
 	}
 }
