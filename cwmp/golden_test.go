@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/lab/rooms"
 )
 
 func seq[T any](list ...T) iter.Seq2[T, error] {
@@ -176,13 +178,7 @@ func TestGolden(t *testing.T) {
 
 // TestSchemas validates what we send against the schema of each version.
 func TestSchemas(t *testing.T) {
-	lint, err := exec.LookPath("xmllint")
-	if err != nil {
-		if os.Getenv("GATEHOUSE_PEERS") == "must" {
-			t.Fatal("xmllint is missing")
-		}
-		t.Skip("needs xmllint: make check-peers installs it")
-	}
+	rooms.Need(t, "xmllint")
 	schemas := schemaCopy(t)
 	for minor := range 5 {
 		d := dialect{minor}
@@ -203,7 +199,7 @@ func TestSchemas(t *testing.T) {
 			write(name, read(t, body))
 		}
 		args := append([]string{"--noout", "--nonet", "--schema", filepath.Join(schemas, "all-1-"+d.String()[2:]+".xsd")}, files...)
-		if out, err := exec.CommandContext(t.Context(), lint, args...).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), "xmllint", args...).CombinedOutput(); err != nil {
 			t.Errorf("version %s: %v\n%s", d, err, out)
 		}
 	}

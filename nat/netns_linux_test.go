@@ -43,8 +43,8 @@ func newStreet(t *testing.T, rules string, timeout, stream int) *street {
 	t.Helper()
 	rooms.Need(t, "nft", "conntrack")
 	s := &street{Street: rooms.NewStreet(t, rules), t: t, knocks: make(chan struct{}, 100), told: make(chan string, 100)}
-	s.Sysctl("net/netfilter/nf_conntrack_udp_timeout", fmt.Sprint(timeout))
-	s.Sysctl("net/netfilter/nf_conntrack_udp_timeout_stream", fmt.Sprint(stream))
+	s.NAT.Sysctl("net/netfilter/nf_conntrack_udp_timeout", fmt.Sprint(timeout))
+	s.NAT.Sysctl("net/netfilter/nf_conntrack_udp_timeout_stream", fmt.Sprint(stream))
 	return s
 }
 

@@ -21,20 +21,9 @@ import (
 	"gatehouse/agent/api"
 	"gatehouse/agent/app"
 	"gatehouse/lab/acs"
+	"gatehouse/lab/rooms"
 	"gatehouse/platform/fake"
 )
-
-// peer skips a test without a program, or fails where the peers must be there.
-func peer(t *testing.T, what string, err error) {
-	t.Helper()
-	if err == nil {
-		return
-	}
-	if os.Getenv("GATEHOUSE_PEERS") == "must" {
-		t.Fatalf("%s is needed (apt-get install dbus gcc libsystemd-dev python3-dbus python3-gi): %v", what, err)
-	}
-	t.Skipf("no %s here: %v", what, err)
-}
 
 // ofSystem is a system bus, as system.conf of Debian and OpenWrt has it, with
 // the shipped policy.
@@ -53,8 +42,7 @@ const ofSystem = `<busconfig>
 
 func systemBus(t *testing.T) (address string, restart func()) {
 	t.Helper()
-	_, err := exec.LookPath("dbus-daemon")
-	peer(t, "dbus-daemon", err)
+	rooms.Need(t, "dbus-daemon")
 	if os.Geteuid() != 0 {
 		t.Skip("the shipped policy lets only root have the name")
 	}
@@ -99,7 +87,9 @@ func systemBus(t *testing.T) (address string, restart func()) {
 var examples = map[string]func(t *testing.T, dir string) *exec.Cmd{
 	"C": func(t *testing.T, dir string) *exec.Cmd {
 		flags, err := exec.Command("pkg-config", "--cflags", "--libs", "libsystemd").Output()
-		peer(t, "libsystemd-dev", err)
+		if err != nil {
+			rooms.Lacking(t, "needs libsystemd-dev: make check-peers, as root, installs it: %v", err)
+		}
 		args := append([]string{"-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-o", dir + "/acme", "../../docs/examples/c/acme-led.c"}, strings.Fields(string(flags))...)
 		if out, err := exec.Command("cc", args...).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -107,7 +97,9 @@ var examples = map[string]func(t *testing.T, dir string) *exec.Cmd{
 		return exec.Command(dir + "/acme")
 	},
 	"PY": func(t *testing.T, dir string) *exec.Cmd {
-		peer(t, "python3-dbus", exec.Command("/usr/bin/python3", "-c", "import dbus, gi").Run())
+		if err := exec.Command("/usr/bin/python3", "-c", "import dbus, gi").Run(); err != nil {
+			rooms.Lacking(t, "needs python3-dbus and python3-gi: make check-peers, as root, installs them: %v", err)
+		}
 		return exec.Command("/usr/bin/python3", "-B", "../../docs/examples/python/acme_led.py")
 	},
 	"GO": func(t *testing.T, dir string) *exec.Cmd {

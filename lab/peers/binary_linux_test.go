@@ -49,7 +49,7 @@ type cell struct {
 // one.
 func newCell(t *testing.T, before ...string) *cell {
 	t.Helper()
-	need(t, "go")
+	rooms.Need(t, "go")
 	c := &cell{t: t, room: rooms.New(t), dir: t.TempDir()}
 	rooms.Cable(rooms.End{Room: c.room, Name: "lan0", Addr: "192.0.2.1/24"}, rooms.End{Room: c.room, Name: "lan1"})
 	c.build()
@@ -166,7 +166,7 @@ func (c *cell) dial(ctx context.Context, network, addr string) (net.Conn, error)
 // TestPeerNoProcess: whatever value a peer sends, no process is started by it.
 // strace sees one execve: that of the agent itself.
 func TestPeerNoProcess(t *testing.T) {
-	need(t, "strace")
+	rooms.Need(t, "strace")
 	trace := filepath.Join(t.TempDir(), "trace")
 	t.Run("agent", func(t *testing.T) {
 		c := newCell(t, "strace", "-f", "--seccomp-bpf", "-e", "trace=execve,execveat,fork,vfork", "-o", trace)

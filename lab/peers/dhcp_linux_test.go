@@ -117,7 +117,7 @@ func (w *wire) udhcpc() *exec.Cmd {
 // TestPeerDHCP: the router knows no ACS; its lease says where one is, in option
 // 43 or 125, and after a renewal that it is another one.
 func TestPeerDHCP(t *testing.T) {
-	need(t, "go", "ip", "dnsmasq", "busybox", "unshare", "mount")
+	rooms.Need(t, "go", "ip", "dnsmasq", "busybox", "unshare", "mount")
 	built := &cell{t: t, dir: t.TempDir()}
 	built.build()
 	for name, options := range map[string]func(url string) []string{

@@ -11,6 +11,7 @@ import (
 	"gatehouse/agent/app"
 	"gatehouse/internal/endpoint"
 	"gatehouse/lab/acs"
+	"gatehouse/lab/rooms"
 )
 
 const dnsmasqConf = `port={{.Port}}
@@ -32,7 +33,7 @@ srv-host=_cwmp._tcp.acs.example,two.acs.example,7548,20,0
 // startDNS runs dnsmasq and returns a resolver that asks it.
 func startDNS(t *testing.T) *endpoint.Resolver {
 	t.Helper()
-	need(t, "dnsmasq")
+	rooms.Need(t, "dnsmasq")
 	dir := t.TempDir()
 	port := freePort(t, "tcp")
 	conf := fill(t, filepath.Join(dir, "dnsmasq.conf"), dnsmasqConf, map[string]string{"Port": port})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/lab/acs"
+	"gatehouse/lab/rooms"
 )
 
 // TestPeerEmulated: the binary of each target starts on the smallest processor
@@ -21,7 +22,7 @@ import (
 // of it right: what netlink does not tell there is left out of the model, and
 // that must not end the session.
 func TestPeerEmulated(t *testing.T) {
-	if os.Getenv("GATEHOUSE_PEERS") != "must" {
+	if !rooms.Must() {
 		t.Skip("builds six binaries: make check-peers does it")
 	}
 	for _, target := range []struct{ name, command string }{
@@ -35,7 +36,7 @@ func TestPeerEmulated(t *testing.T) {
 	} {
 		t.Run(target.name, func(t *testing.T) {
 			command := strings.Fields(target.command)
-			need(t, "go", command[0])
+			rooms.Need(t, "go", command[0])
 			if out, err := exec.Command("../../scripts/cross", target.name).CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}

@@ -18,15 +18,8 @@ import (
 
 	"gatehouse/agent/app"
 	"gatehouse/lab/acs"
-	"gatehouse/lab/rooms"
 	"gatehouse/platform/fake"
 )
-
-// need is what a test runs.
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	rooms.Need(t, programs...)
-}
 
 // freePort is one that nobody listens on at this moment.
 func freePort(t *testing.T, network string) string {

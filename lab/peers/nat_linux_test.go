@@ -36,8 +36,8 @@ func newStreet(t *testing.T) *street {
 	t.Helper()
 	rooms.Need(t, "nft", "conntrack")
 	s := &street{Street: rooms.NewStreet(t, natRules), t: t, agent: make(chan *app.Agent, 1)}
-	s.Sysctl("net/netfilter/nf_conntrack_udp_timeout", "20")
-	s.Sysctl("net/netfilter/nf_conntrack_udp_timeout_stream", "60")
+	s.NAT.Sysctl("net/netfilter/nf_conntrack_udp_timeout", "20")
+	s.NAT.Sysctl("net/netfilter/nf_conntrack_udp_timeout_stream", "60")
 	return s
 }
 

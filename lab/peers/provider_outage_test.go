@@ -24,13 +24,14 @@ import (
 	"gatehouse/internal/endpoint"
 	"gatehouse/internal/store/storetest"
 	"gatehouse/lab/dns"
+	"gatehouse/lab/rooms"
 	"gatehouse/rueconfig"
 )
 
 // lighttpd starts one server of the site on a port.
 func (s *providerSite) lighttpd(t *testing.T, port string) (kill func()) {
 	t.Helper()
-	need(t, "lighttpd")
+	rooms.Need(t, "lighttpd")
 	sum := sha256.Sum256([]byte("zoe:provider:secret"))
 	fill(t, filepath.Join(s.dir, "digest.pw"), "zoe:provider:"+hex.EncodeToString(sum[:])+"\n", nil)
 	conf := fill(t, filepath.Join(s.dir, "lighttpd-"+port+".conf"), providerLighttpd, map[string]string{"Port": port, "Dir": s.dir})
@@ -157,7 +158,7 @@ func TestPeerProviderDNS(t *testing.T) {
 // apache starts one server of the site on a port.
 func (s *providerSite) apache(t *testing.T, port, more string) {
 	t.Helper()
-	need(t, "apache2")
+	rooms.Need(t, "apache2")
 	dir := filepath.Join(s.dir, "apache-"+port)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -269,7 +270,7 @@ AllowCONNECT {{.Server}}
 // looks names up by itself, wants a password by Digest and does not lead to
 // every port (S001-13).
 func TestPeerProviderThroughProxy(t *testing.T) {
-	need(t, "apache2", "unshare")
+	rooms.Need(t, "apache2", "unshare")
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: the proxy has its own hosts file")
 	}

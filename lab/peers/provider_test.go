@@ -15,6 +15,7 @@ import (
 
 	"gatehouse/internal/endpoint"
 	"gatehouse/lab/pki"
+	"gatehouse/lab/rooms"
 	"gatehouse/rueconfig"
 )
 
@@ -123,7 +124,7 @@ func providerFiles(t *testing.T, f pki.Fault) *providerSite {
 // names has dnsmasq say what a template says of these values.
 func (s *providerSite) names(t *testing.T, conf string, values map[string]string) {
 	t.Helper()
-	need(t, "dnsmasq")
+	rooms.Need(t, "dnsmasq")
 	port := freePort(t, "tcp")
 	values["Port"] = port
 	run(t, "127.0.0.1:"+port, "dnsmasq", "-C", fill(t, filepath.Join(s.dir, "dnsmasq.conf"), conf, values))
@@ -165,7 +166,7 @@ func portOf(t *testing.T, s string) uint16 {
 // TestPeerProviderApache: SRV from dnsmasq, a dead first server, TLS, Digest
 // with MD5 whose nonces live for a second, names that are no ASCII.
 func TestPeerProviderApache(t *testing.T) {
-	need(t, "apache2")
+	rooms.Need(t, "apache2")
 	const user, password = "zoë", "gehéim"
 	s := providerFiles(t, "")
 	sum := md5.Sum([]byte(user + ":provider:" + password))
@@ -202,7 +203,7 @@ func TestPeerProviderApache(t *testing.T) {
 
 // TestPeerProviderLighttpd: Digest with SHA-256.
 func TestPeerProviderLighttpd(t *testing.T) {
-	need(t, "lighttpd")
+	rooms.Need(t, "lighttpd")
 	s := providerFiles(t, "")
 	sum := sha256.Sum256([]byte("zoe:provider:secret"))
 	fill(t, filepath.Join(s.dir, "digest.pw"), "zoe:provider:"+hex.EncodeToString(sum[:])+"\n", nil)
@@ -219,7 +220,7 @@ func TestPeerProviderLighttpd(t *testing.T) {
 
 // TestPeerProviderCertificates: a real server with certificates that are wrong.
 func TestPeerProviderCertificates(t *testing.T) {
-	need(t, "lighttpd")
+	rooms.Need(t, "lighttpd")
 	for _, f := range []pki.Fault{pki.WrongName, pki.Expired, pki.Untrusted} {
 		t.Run(string(f), func(t *testing.T) {
 			s := providerFiles(t, f)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"gatehouse/lab/acs"
+	"gatehouse/lab/rooms"
 )
 
 // apacheConf is a web server that asks for Digest before it passes requests to
@@ -47,7 +48,7 @@ LoadModule proxy_http_module modules/mod_proxy_http.so
 // TestPeerApache: a session through Apache's mod_auth_digest, with a user name
 // and a password that are no ASCII.
 func TestPeerApache(t *testing.T) {
-	need(t, "apache2")
+	rooms.Need(t, "apache2")
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -85,7 +86,7 @@ proxy.server = ( "/acs" => ( ( "host" => "127.0.0.1", "port" => {{.ACSPort}} ) )
 // TestPeerLighttpd: SHA-256 alone, and offered together with MD5 in two
 // headers, of which the stronger one must be taken.
 func TestPeerLighttpd(t *testing.T) {
-	need(t, "lighttpd")
+	rooms.Need(t, "lighttpd")
 	for _, algorithm := range []string{"MD5", "SHA-256", "MD5|SHA-256"} {
 		t.Run(strings.ReplaceAll(algorithm, "|", "_or_"), func(t *testing.T) {
 			dir := t.TempDir()
@@ -112,7 +113,7 @@ func TestPeerLighttpd(t *testing.T) {
 
 // TestPeerCurl: curl as an ACS that knocks, first with a wrong password.
 func TestPeerCurl(t *testing.T) {
-	need(t, "curl")
+	rooms.Need(t, "curl")
 	server, addr := startACS(t, acs.Options{Path: "/acs"})
 	startAgent(t, config("http://"+addr+"/acs", "", "", freePort(t, "tcp")), nil)
 	url, _ := waitFor(t, server, "0 BOOTSTRAP").Inform.Parameters.Get("Device.ManagementServer.ConnectionRequestURL")

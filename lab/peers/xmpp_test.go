@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/lab/acs"
 	"gatehouse/lab/pki"
+	"gatehouse/lab/rooms"
 )
 
 const prosodyConf = `
@@ -41,7 +42,7 @@ VirtualHost "localhost"
 // TLS; the CA's certificate is in ca.pem of its folder.
 func prosody(t *testing.T) (dir, port string, roots *x509.CertPool) {
 	t.Helper()
-	need(t, "prosody", "prosodyctl")
+	rooms.Need(t, "prosody", "prosodyctl")
 	dir, port = t.TempDir(), freePort(t, "tcp")
 	ca, err := pki.New("peer")
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gatehouse/lab/rooms"
 	"gatehouse/lab/stun/udpnet"
 )
 
@@ -136,12 +136,7 @@ func TestServe(t *testing.T) {
 func TestPeerClients(t *testing.T) {
 	for _, line := range []string{"turnutils_stunclient -p %s 127.0.0.1", "stun 127.0.0.1:%s 1 -v"} {
 		tool, _, _ := strings.Cut(line, " ")
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("GATEHOUSE_PEERS") == "must" {
-				t.Fatalf("apt-get install coturn stun-client: no %s", tool)
-			}
-			t.Skipf("apt-get install coturn stun-client: no %s", tool)
-		}
+		rooms.Need(t, tool)
 		conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)

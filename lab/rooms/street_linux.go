@@ -35,16 +35,8 @@ func NewStreet(t testing.TB, rules string) Street {
 		t.Fatal(err)
 	}
 	s.NAT.Run("nft -f " + file)
-	s.Sysctl("net/ipv4/ip_forward", "1")
+	s.NAT.Sysctl("net/ipv4/ip_forward", "1")
 	return s
-}
-
-// Sysctl sets one of the NAT's.
-func (s Street) Sysctl(name, value string) {
-	s.t.Helper()
-	if err := s.NAT.Within(func() error { return os.WriteFile("/proc/sys/"+name, []byte(value), 0) }); err != nil {
-		s.t.Fatal(err)
-	}
 }
 
 // Forget has the NAT forget all its mappings.
