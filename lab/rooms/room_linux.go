@@ -63,10 +63,7 @@ func New(t testing.TB) Room {
 // Handle talks to the kernel about the room's network until the test ends.
 func (r Room) Handle() *netlink.Handle {
 	r.t.Helper()
-	h, err := netlink.NewHandleAt(netns.NsHandle(r.File.Fd()), unix.NETLINK_ROUTE)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	h := r.handle()
 	r.t.Cleanup(h.Close)
 	return h
 }
@@ -74,9 +71,20 @@ func (r Room) Handle() *netlink.Handle {
 // Links does something to the room's network that must succeed.
 func (r Room) Links(f func(*netlink.Handle) error) {
 	r.t.Helper()
-	if err := f(r.Handle()); err != nil {
+	h := r.handle()
+	defer h.Close()
+	if err := f(h); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+func (r Room) handle() *netlink.Handle {
+	r.t.Helper()
+	h, err := netlink.NewHandleAt(netns.NsHandle(r.File.Fd()), unix.NETLINK_ROUTE)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return h
 }
 
 // Within calls f on a thread that is in the room: the sockets that it opens

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"gatehouse/lab/rooms"
 )
 
 const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -42,9 +44,7 @@ const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
 // startBus starts a bus, and returns where it listens and how to end it.
 func startBus(t testing.TB) (address string, stop func()) {
 	t.Helper()
-	if _, err := exec.LookPath("dbus-daemon"); err != nil {
-		lacking(t, "needs dbus-daemon: apt-get install dbus")
-	}
+	rooms.Need(t, "dbus-daemon")
 	dir, err := os.MkdirTemp("", "gh-bus") // a short path: it is a socket's
 	if err != nil {
 		t.Fatal(err)

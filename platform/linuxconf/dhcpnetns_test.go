@@ -23,13 +23,14 @@ import (
 
 	"gatehouse/datamodel"
 	"gatehouse/datamodel/tr181"
+	"gatehouse/lab/rooms"
 	"gatehouse/platform"
 	"gatehouse/platform/linux"
 )
 
 // A butler starts dnsmasq in a room, with Debian's arguments, as systemd would.
 type butler struct {
-	r    room
+	r    rooms.Room
 	root string
 
 	mu      sync.Mutex
@@ -81,7 +82,10 @@ func (b *butler) Restart(ctx context.Context, unit string) error {
 		"-l", filepath.Join(b.root, "var/lib/misc/dnsmasq.leases"), "--no-resolv", "--no-hosts", "--no-ping", "--log-dhcp", "--log-facility=-")
 	b.ended, b.said = make(chan struct{}), &bytes.Buffer{}
 	b.process.Stderr = b.said
-	b.r.within(b.process.Start)
+	if err := b.r.Within(b.process.Start); err != nil {
+		b.process = nil
+		return err
+	}
 	go func() {
 		defer close(b.ended)
 		_ = b.process.Wait()
@@ -105,22 +109,18 @@ func (b *butler) Restart(ctx context.Context, unit string) error {
 // A quarter is an office with a network: a home at the cable lan0.
 type quarter struct {
 	*office
-	router, home room
+	router, home rooms.Room
 	butler       *butler
 }
 
 func newQuarter(t *testing.T) *quarter {
-	for _, name := range []string{"dnsmasq", "busybox"} {
-		if _, err := exec.LookPath(name); err != nil {
-			lacking(t, "needs %s: apt-get install dnsmasq-base busybox", name)
-		}
-	}
-	q := &quarter{office: newOffice(t), router: newRoom(t), home: newRoom(t)}
+	rooms.Need(t, "dnsmasq", "busybox")
+	q := &quarter{office: newOffice(t), router: rooms.New(t), home: rooms.New(t)}
 	q.must(os.MkdirAll(filepath.Join(q.root, "var/lib/misc"), 0o700))
 	q.wire("lan0", "192.168.1.1/24")
 	q.butler = &butler{r: q.router, root: q.root}
 	t.Cleanup(func() { _ = q.butler.Stop(context.Background(), "") })
-	p, err := linux.New(linux.Options{Root: q.root, NetNS: q.router.file, Run: func(context.Context, ...string) error {
+	p, err := linux.New(linux.Options{Root: q.root, NetNS: q.router.File, Run: func(context.Context, ...string) error {
 		return errors.New("this machine is not to be restarted")
 	}})
 	q.must(err)
@@ -133,18 +133,7 @@ func newQuarter(t *testing.T) *quarter {
 
 // wire leads a cable from the router to the home.
 func (q *quarter) wire(name, addr string) {
-	cable(q.router, q.home, name, addr, "0.0.0.0/32")
-	q.home.links(func(h *netlink.Handle) error {
-		l, err := h.LinkByName(name)
-		if err != nil {
-			return err
-		}
-		all, err := h.AddrList(l, netlink.FAMILY_V4)
-		for _, a := range all {
-			err = errors.Join(err, h.AddrDel(l, &a))
-		}
-		return err
-	})
+	rooms.Cable(rooms.End{Room: q.router, Name: name, Addr: addr}, rooms.End{Room: q.home, Name: name})
 }
 
 // An offer is what a client was given, as udhcpc tells its script.
@@ -167,7 +156,7 @@ func (q *quarter) asksInVain(what, link, mac string, args ...string) {
 // asks has a client ask so many times; nil when it gets no address.
 func (q *quarter) asks(times int, link, mac string, args ...string) offer {
 	q.t.Helper()
-	q.home.links(func(h *netlink.Handle) error {
+	q.home.Links(func(h *netlink.Handle) error {
 		l, err := h.LinkByName(link)
 		if err != nil {
 			return err
@@ -179,10 +168,10 @@ func (q *quarter) asks(times int, link, mac string, args ...string) offer {
 	script := filepath.Join(filepath.Dir(out), "script")
 	q.must(os.WriteFile(script, []byte("#!/bin/sh\n[ \"$1\" = bound ] && env > "+out+"\nexit 0\n"), 0o700))
 	args = append([]string{"udhcpc", "-f", "-q", "-n", "-t", fmt.Sprint(times), "-T", "1", "-i", link, "-s", script, "-O", "43", "-O", "42", "-O", "66"}, args...)
-	q.home.within(func() error {
+	q.must(q.home.Within(func() error {
 		_ = exec.Command("busybox", args...).Run() // it fails when it gets nothing
 		return nil
-	})
+	}))
 	text, err := os.ReadFile(out)
 	if err != nil {
 		return nil

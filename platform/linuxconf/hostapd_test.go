@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gatehouse/internal/nl80211"
+	"gatehouse/lab/rooms"
 	"gatehouse/platform"
 )
 
@@ -181,25 +182,11 @@ func TestHostapdFiles(t *testing.T) {
 	}
 }
 
-// hostapd finds the real one. Without it the test is skipped, with a word, and
-// fails where all that it needs has to be there.
-func hostapd(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("hostapd")
-	if err != nil {
-		if os.Getenv("GATEHOUSE_PEERS") == "must" {
-			t.Fatalf("hostapd is missing: %v", err)
-		}
-		t.Skip("needs hostapd (apt-get install hostapd)")
-	}
-	return path
-}
-
 // TestPeerHostapdParses: the real hostapd reads every file that we make. It reads
 // all of it, and says what it does not like, before it looks for the radio, which
 // is not there.
 func TestPeerHostapdParses(t *testing.T) {
-	bin := hostapd(t)
+	rooms.Need(t, "hostapd")
 	said := func(t *testing.T, text []byte, dir string) string {
 		t.Helper()
 		file := filepath.Join(dir, "wlan7.conf")
@@ -208,7 +195,7 @@ func TestPeerHostapdParses(t *testing.T) {
 		}
 		ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
 		defer stop()
-		out, err := exec.CommandContext(ctx, bin, file).CombinedOutput()
+		out, err := exec.CommandContext(ctx, "hostapd", file).CombinedOutput()
 		var exit *exec.ExitError
 		if !errors.As(err, &exit) || !exit.Exited() {
 			t.Fatalf("it has not ended by itself: %v\n%s", err, out)
@@ -246,7 +233,7 @@ func TestPeerHostapdParses(t *testing.T) {
 // because it only serves RADIUS, and returns the folder of its control sockets.
 func runHostapd(t *testing.T) (run string, cmd *exec.Cmd) {
 	t.Helper()
-	bin := hostapd(t)
+	rooms.Need(t, "hostapd")
 	dir, err := os.MkdirTemp("", "hostapd")
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +243,7 @@ func runHostapd(t *testing.T) (run string, cmd *exec.Cmd) {
 	if err := os.WriteFile(file, []byte("interface=lo\ndriver=none\nctrl_interface="+run+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd = exec.Command(bin, file)
+	cmd = exec.Command("hostapd", file)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

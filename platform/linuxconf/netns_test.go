@@ -10,148 +10,36 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
 
+	"gatehouse/lab/rooms"
 	"gatehouse/platform"
 	"gatehouse/platform/platformtest"
 )
-
-// lacking skips the test, or fails it where nothing may be lacking.
-func lacking(t testing.TB, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("GATEHOUSE_PEERS") == "must" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
-
-// A room is a network namespace with lo up.
-type room struct {
-	t    testing.TB
-	file *os.File
-}
-
-func newRoom(t testing.TB) room {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		lacking(t, "needs root to make a network namespace")
-	}
-	runtime.LockOSThread()
-	home, err := netns.Get()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer home.Close()
-	ns, err := netns.New()
-	if err != nil {
-		runtime.UnlockOSThread()
-		lacking(t, "cannot make a network namespace: %v", err)
-	}
-	if err := netns.Set(home); err != nil {
-		t.Fatal(err) // the thread stays locked
-	}
-	runtime.UnlockOSThread()
-	r := room{t, os.NewFile(uintptr(ns), "netns")}
-	t.Cleanup(func() { r.file.Close() })
-	r.links(func(h *netlink.Handle) error {
-		lo, err := h.LinkByName("lo")
-		return errors.Join(err, h.LinkSetUp(lo))
-	})
-	return r
-}
-
-func (r room) links(f func(*netlink.Handle) error) {
-	r.t.Helper()
-	h, err := netlink.NewHandleAt(netns.NsHandle(r.file.Fd()), unix.NETLINK_ROUTE)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer h.Close()
-	if err := f(h); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// within calls f on a thread that is in the room: what it opens stays there.
-func (r room) within(f func() error) {
-	r.t.Helper()
-	ended := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with us
-		err := unix.Setns(int(r.file.Fd()), unix.CLONE_NEWNET)
-		if err == nil {
-			err = f()
-		}
-		ended <- err
-	}()
-	if err := <-ended; err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// nft runs nft(8), which knows nothing of us.
-func (r room) nft(args ...string) (said string) {
-	r.t.Helper()
-	if _, err := exec.LookPath("nft"); err != nil {
-		lacking(r.t, "needs nft: apt-get install nftables")
-	}
-	r.within(func() error {
-		out, err := exec.Command("nft", args...).CombinedOutput()
-		if said = string(out); err != nil {
-			err = fmt.Errorf("nft %v: %w: %s", args, err, out)
-		}
-		return err
-	})
-	return said
-}
-
-// cable joins two rooms.
-func cable(a, b room, name, addrA, addrB string) {
-	a.t.Helper()
-	a.links(func(h *netlink.Handle) error {
-		err := h.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: name, PeerNamespace: netlink.NsFd(b.file.Fd())})
-		return errors.Join(err, up(h, name, addrA))
-	})
-	b.links(func(h *netlink.Handle) error { return up(h, name, addrB) })
-}
-
-func up(h *netlink.Handle, name, addr string) error {
-	l, err := h.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	a, err := netlink.ParseAddr(addr)
-	return errors.Join(err, h.AddrAdd(l, a), h.LinkSetUp(l))
-}
 
 // A town has a client outside and a server inside. The router's addresses are
 // 203.0.113.1 outside and 192.168.1.1 inside.
 type town struct {
 	t                       *testing.T
-	outside, router, inside room
+	outside, router, inside rooms.Room
 	p                       platform.Platform
 	dir                     string
 }
 
 func newTown(t *testing.T) *town {
-	w := &town{t: t, outside: newRoom(t), router: newRoom(t), inside: newRoom(t), dir: filepath.Join(t.TempDir(), "config")}
-	cable(w.router, w.outside, "wan0", "203.0.113.1/24", "203.0.113.9/24")
-	cable(w.router, w.inside, "lan0", "192.168.1.1/24", "192.168.1.50/24")
-	w.inside.links(func(h *netlink.Handle) error {
+	w := &town{t: t, outside: rooms.New(t), router: rooms.New(t), inside: rooms.New(t), dir: filepath.Join(t.TempDir(), "config")}
+	rooms.Cable(rooms.End{Room: w.router, Name: "wan0", Addr: "203.0.113.1/24"}, rooms.End{Room: w.outside, Name: "wan0", Addr: "203.0.113.9/24"})
+	rooms.Cable(rooms.End{Room: w.router, Name: "lan0", Addr: "192.168.1.1/24"}, rooms.End{Room: w.inside, Name: "lan0", Addr: "192.168.1.50/24"})
+	w.inside.Links(func(h *netlink.Handle) error {
 		return h.RouteAdd(&netlink.Route{Gw: net.IPv4(192, 168, 1, 1)})
 	})
-	w.router.within(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0) })
+	w.router.Sysctl("net/ipv4/ip_forward", "1")
 	w.p = open(t, w.router, w.dir)
 	return w
 }
@@ -159,7 +47,7 @@ func newTown(t *testing.T) *town {
 // wayBack lets those outside answer the addresses inside.
 func (w *town) wayBack() {
 	w.t.Helper()
-	w.outside.links(func(h *netlink.Handle) error {
+	w.outside.Links(func(h *netlink.Handle) error {
 		return h.RouteAdd(&netlink.Route{Gw: net.IPv4(203, 0, 113, 1)})
 	})
 }
@@ -167,21 +55,23 @@ func (w *town) wayBack() {
 // networking says only that one may change the network.
 type networking struct{ platform.Network }
 
-func open(t *testing.T, r room, dir string) platform.Platform {
+func open(t *testing.T, r rooms.Room, dir string) platform.Platform {
 	t.Helper()
 	p := platform.Platform{Network: networking{}, Events: watcher(func() {})}
-	Attach(&p, Options{Dir: dir, NetNS: r.file, Log: discard})
+	Attach(&p, Options{Dir: dir, NetNS: r.File, Log: discard})
 	if p.NAT.Mappings == nil {
-		lacking(t, "this kernel has no nftables for us")
+		rooms.Lacking(t, "this kernel has no nftables for us")
 	}
 	return p
 }
 
 // serve answers everybody with the address that he seems to come from.
-func (w *town) serve(r room, at string) {
+func (w *town) serve(r rooms.Room, at string) {
 	w.t.Helper()
 	var l net.Listener
-	r.within(func() (err error) { l, err = net.Listen("tcp4", at); return err })
+	if err := r.Within(func() (err error) { l, err = net.Listen("tcp4", at); return err }); err != nil {
+		w.t.Fatal(err)
+	}
 	w.t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
@@ -197,29 +87,29 @@ func (w *town) serve(r room, at string) {
 }
 
 // ask connects from a room, and returns what the server says.
-func (w *town) ask(r room, to string) (said string, err error) {
+func (w *town) ask(r rooms.Room, to string) (said string, err error) {
 	w.t.Helper()
-	r.within(func() error {
+	err = r.Within(func() error {
 		ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
 		defer cancel()
-		var c net.Conn
-		if c, err = new(net.Dialer).DialContext(ctx, "tcp4", to); err == nil {
-			defer c.Close()
-			var b []byte
-			b, err = io.ReadAll(c)
-			said = string(b)
+		c, err := new(net.Dialer).DialContext(ctx, "tcp4", to)
+		if err != nil {
+			return err
 		}
-		return nil
+		defer c.Close()
+		b, err := io.ReadAll(c)
+		said = string(b)
+		return err
 	})
 	return said, err
 }
 
 // wants says what a client has to hear; "" that nobody takes his call.
-func (w *town) wants(what string, r room, to, want string) {
+func (w *town) wants(what string, r rooms.Room, to, want string) {
 	w.t.Helper()
 	said, err := w.ask(r, to)
 	if want == "" && !errors.Is(err, syscall.ECONNREFUSED) || want != "" && (err != nil || said != want) {
-		w.t.Errorf("%s: %s says %q (%v), want %q\n%s", what, to, said, err, want, w.router.nft("list", "ruleset"))
+		w.t.Errorf("%s: %s says %q (%v), want %q\n%s", what, to, said, err, want, w.router.Run("nft list ruleset"))
 	}
 }
 
@@ -231,8 +121,8 @@ func (w *town) keep(key string, m platform.PortMapping) {
 // TestNetNSPortMapping: a mapping, what it leads to, and who is left alone.
 func TestNetNSPortMapping(t *testing.T) {
 	w := newTown(t)
-	w.router.nft("add table ip other; add chain ip other c { type nat hook prerouting priority -90 ; }; add rule ip other c counter")
-	others := w.router.nft("list", "table", "ip", "other")
+	w.router.Run("nft add table ip other; add chain ip other c { type nat hook prerouting priority -90 ; }; add rule ip other c counter")
+	others := w.router.Run("nft list table ip other")
 	w.serve(w.inside, "192.168.1.50:443")
 	w.serve(w.router, "203.0.113.1:7547")
 	const at = "203.0.113.1:8443"
@@ -244,7 +134,7 @@ func TestNetNSPortMapping(t *testing.T) {
 	off := with(func(m *platform.PortMapping) { m.Enabled = false })
 	w.keep("map1", off)
 	w.wants("off", w.outside, at, "")
-	if text := w.router.nft("list", "tables"); strings.Contains(text, tableName) {
+	if text := w.router.Run("nft list tables"); strings.Contains(text, tableName) {
 		t.Errorf("a table without rules stays: %s", text)
 	}
 
@@ -269,7 +159,7 @@ func TestNetNSPortMapping(t *testing.T) {
 	reload(t, &w.p, put(t, &w.p, w.p.NAT.Interfaces, "nat1", row))
 	w.wants("from outside", w.outside, "203.0.113.1:443", "203.0.113.9")
 	w.wants("not from inside", w.inside, "203.0.113.1:443", "")
-	if now := w.router.nft("list", "table", "ip", "other"); counterless(now) != counterless(others) {
+	if now := w.router.Run("nft list table ip other"); counterless(now) != counterless(others) {
 		t.Errorf("somebody else's table was\n%s\nand is\n%s", others, now)
 	}
 }
@@ -298,7 +188,7 @@ func TestNetNSMasquerade(t *testing.T) {
 	w.wants("translated", w.inside, "203.0.113.9:80", "203.0.113.1")
 
 	// Somebody flushes everything; it is known, and mended by the next reload.
-	w.router.nft("flush", "ruleset")
+	w.router.Run("nft flush ruleset")
 	for key, err := range w.p.NAT.Applied.Applied(t.Context()) {
 		t.Errorf("%q is in effect (%v)", key, err)
 	}
@@ -306,7 +196,7 @@ func TestNetNSMasquerade(t *testing.T) {
 	w.wants("mended", w.inside, "203.0.113.9:80", "203.0.113.1")
 
 	// The kernel forgets at a reboot; the next agent puts it back.
-	w.router.nft("flush", "ruleset")
+	w.router.Run("nft flush ruleset")
 	w.p = open(t, w.router, w.dir)
 	if err := w.p.Events.Watch(t.Context(), nil); err != nil {
 		t.Fatal(err)
@@ -320,8 +210,8 @@ func TestNetNSMasquerade(t *testing.T) {
 // TestNetNSListing: the kernel has what String says, by the word of nft(8), in the
 // place of what it had, and as much as there can be.
 func TestNetNSListing(t *testing.T) {
-	r := newRoom(t)
-	k := nftables{r.file}
+	r := rooms.New(t)
+	k := nftables{r.File}
 	rules := makeRules(entries(translating, "nat1", "nat2", "nat3", "nat4"), entries(order, "wild", "off", "port", "friend", "both"), nil, 7547)
 	many := ruleset{outside: []string{"wan0"}, out: []outgoing{{"nat1", "wan0"}}}
 	for i := range 256 {
@@ -334,7 +224,7 @@ func TestNetNSListing(t *testing.T) {
 			if err := k.replace(set); err != nil {
 				t.Fatal(err)
 			}
-			if got := r.nft("list", "table", "ip", tableName); got != set.String() {
+			if got := r.Run("nft list table ip " + tableName); got != set.String() {
 				t.Fatalf("the kernel has\n%.2000s\nand is to have\n%.2000s", got, set)
 			}
 		}
@@ -348,7 +238,7 @@ func TestNetNSListing(t *testing.T) {
 	if err := k.replace(bad); err == nil {
 		t.Error("the kernel takes no more than 256 bytes with a rule, and took more")
 	}
-	if got := r.nft("list", "table", "ip", tableName); got != rules.String() {
+	if got := r.Run("nft list table ip " + tableName); got != rules.String() {
 		t.Errorf("after a batch that failed the kernel has\n%s", got)
 	}
 }
@@ -364,6 +254,6 @@ func TestNetNSUnprivileged(t *testing.T) {
 // TestNetNSSuite runs the suite on the real kernel.
 func TestNetNSSuite(t *testing.T) {
 	platformtest.Tables(t, func(t *testing.T) (platform.Platform, platformtest.Knobs) {
-		return open(t, newRoom(t), filepath.Join(t.TempDir(), "config")), names
+		return open(t, rooms.New(t), filepath.Join(t.TempDir(), "config")), names
 	})
 }

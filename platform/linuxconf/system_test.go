@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"gatehouse/lab/rooms"
 	"gatehouse/platform"
 	"gatehouse/platform/platformtest"
 )
@@ -51,7 +52,7 @@ func (w wallClock) Time(context.Context) (platform.TimeStatus, error) {
 func newBoard(t testing.TB, d *daemons) *board {
 	t.Helper()
 	if _, err := os.Stat("/usr/share/zoneinfo/zone1970.tab"); err != nil {
-		lacking(t, "needs tzdata: %v", err)
+		rooms.Lacking(t, "needs tzdata: %v", err)
 	}
 	b := &board{daemons: d, root: t.TempDir()}
 	b.dir = filepath.Join(b.root, "state", "config")

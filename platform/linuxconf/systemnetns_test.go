@@ -21,6 +21,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"gatehouse/lab/rooms"
 	"gatehouse/platform"
 	"gatehouse/platform/linux"
 )
@@ -45,19 +46,15 @@ wait
 type realm struct {
 	t    *testing.T
 	root string
-	room room
+	room rooms.Room
 	p    platform.Platform
 	log  strings.Builder
 }
 
 func newRealm(t *testing.T) *realm {
 	t.Helper()
-	for _, program := range []string{"/lib/systemd/systemd-networkd", "/lib/systemd/systemd-hostnamed", "/usr/bin/dbus-daemon", "/usr/bin/unshare", "/usr/bin/setpriv"} {
-		if _, err := os.Stat(program); err != nil {
-			lacking(t, "needs %s: apt-get install systemd dbus util-linux", program)
-		}
-	}
-	r := &realm{t: t, room: newRoom(t)}
+	rooms.Need(t, "/lib/systemd/systemd-networkd", "/lib/systemd/systemd-hostnamed", "dbus-daemon", "unshare", "setpriv")
+	r := &realm{t: t, room: rooms.New(t)}
 	var err error
 	if r.root, err = os.MkdirTemp("", "gh-realm"); err != nil { // short: there is a socket in it
 		t.Fatal(err)
@@ -77,7 +74,7 @@ func newRealm(t *testing.T) *realm {
 	if err := os.MkdirAll(filepath.Join(r.root, "run/dbus"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r.room.links(func(h *netlink.Handle) error {
+	r.room.Links(func(h *netlink.Handle) error {
 		return errors.Join(h.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}),
 			h.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "wan0"}, PeerName: "isp0"}))
 	})
@@ -102,7 +99,7 @@ func (r *realm) start() {
 	cmd.Stderr = &said
 	started := make(chan error)
 	ended := make(chan struct{})
-	go r.room.within(func() error { // the thread lives as long as the daemons, which die with it
+	go r.room.Within(func() error { // the thread lives as long as the daemons, which die with it
 		err := cmd.Start()
 		started <- err
 		if err == nil {
@@ -124,7 +121,7 @@ func (r *realm) start() {
 	r.await("networkd has the bridge", func() bool {
 		select {
 		case <-ended:
-			lacking(r.t, "the daemons do not run here: %s", &said)
+			rooms.Lacking(r.t, "the daemons do not run here: %s", &said)
 		default:
 		}
 		return slices.Contains(r.addresses("br0"), "192.168.1.1/24") && r.attach() == nil
@@ -144,7 +141,7 @@ func (r *realm) await(what string, as func() bool) {
 // addresses are those of a link, from the kernel.
 func (r *realm) addresses(link string) (all []string) {
 	r.t.Helper()
-	r.room.links(func(h *netlink.Handle) error {
+	r.room.Links(func(h *netlink.Handle) error {
 		l, err := h.LinkByName(link)
 		if err != nil {
 			return err
@@ -171,12 +168,12 @@ func (f inFile) Hostname(context.Context) (string, error) {
 
 // attach opens the machine anew; the error says that not all of it is there yet.
 func (r *realm) attach() error {
-	p, err := linux.New(linux.Options{Root: r.root, NetNS: r.room.file})
+	p, err := linux.New(linux.Options{Root: r.root, NetNS: r.room.File})
 	if err != nil {
 		return err
 	}
 	r.p = platform.Platform{System: inFile{path: r.root + "/etc/hostname"}, Links: p.Links, Addresses: p.Addresses, Routes: p.Routes}
-	Attach(&r.p, Options{Root: r.root, Dir: r.root + "/state", Bus: "unix:path=" + r.root + "/run/dbus/system_bus_socket", NetNS: r.room.file, Log: slog.New(slog.NewTextHandler(&r.log, nil))})
+	Attach(&r.p, Options{Root: r.root, Dir: r.root + "/state", Bus: "unix:path=" + r.root + "/run/dbus/system_bus_socket", NetNS: r.room.File, Log: slog.New(slog.NewTextHandler(&r.log, nil))})
 	if r.p.Host == nil || r.p.Interfaces.Table == nil {
 		return errors.New("not all daemons are there yet")
 	}
@@ -229,7 +226,7 @@ func TestNetNSNetworkd(t *testing.T) {
 	if !route() {
 		t.Error("the route is not there")
 	}
-	r.room.links(func(h *netlink.Handle) error {
+	r.room.Links(func(h *netlink.Handle) error {
 		l, err := h.LinkByName("br0")
 		if err == nil && l.Attrs().MTU != 1400 {
 			t.Errorf("the MTU is %d", l.Attrs().MTU)
