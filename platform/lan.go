@@ -147,7 +147,7 @@ type Interface struct {
 	MTU      uint32 // 0: that of the link
 	Addrs    []InterfaceAddr
 	Gateway  netip.Addr
-	DNS      []netip.Addr
+	DNS      []netip.Addr // read: they are written as [Platform.Forwards], but for a new row
 	PeerDNS  bool
 	ULA      bool
 	Zone     string // firewall zone, "" none

@@ -144,7 +144,7 @@ func writeInterface(e *edit, p *uci.Package, s *uci.Section, old, r *platform.In
 	if old.Gateway != r.Gateway {
 		e.set(s, "gateway", text(r.Gateway))
 	}
-	if !slices.Equal(old.DNS, r.DNS) {
+	if e.isNew(s) { // else the rows of Forwards, of which one may be put in this batch
 		e.list(s, "dns", list(s, "dns"), texts(r.DNS))
 	}
 	e.flag(s, "peerdns", old.PeerDNS, r.PeerDNS, true)

@@ -22,7 +22,6 @@ func TestInterfaceFields(t *testing.T) {
 		{"Device", func(r *iface) { r.Device = "br-guest" }, "option device 'br-guest'"},
 		{"MTU", func(r *iface) { r.MTU = 1400 }, "option mtu '1400'"},
 		{"Gateway", func(r *iface) { r.Gateway = addr("192.168.1.254") }, "option gateway '192.168.1.254'"},
-		{"DNS", func(r *iface) { r.DNS = []netip.Addr{addr("192.0.2.1"), addr("2001:db8::1")} }, "list dns '2001:db8::1'"},
 		{"PeerDNS", func(r *iface) { r.PeerDNS = false }, "option peerdns '0'"},
 		{"IPv6", func(r *iface) { r.IPv6 = false }, "option ipv6 '0'"},
 		{"Zone", func(r *iface) { r.Zone = "wan" }, ""},
@@ -107,8 +106,8 @@ func TestInterfaceForms(t *testing.T) {
 	if len(r.Addrs) != 2 || r.Addrs[1].Key != "10.0.0.1" || len(r.DNS) != 2 || r.Device != "eth0" || r.Proto != "none" {
 		t.Errorf("%+v", r)
 	}
-	change(t, c, c.Interfaces(), "lan", func(r *platform.Interface) { r.DNS, r.Addrs = r.DNS[:1], r.Addrs[1:] })
-	if got := text1(t, c, "network"); !strings.Contains(got, "option dns '192.0.2.1'\n") || !strings.Contains(got, "\tlist ipaddr '10.0.0.1/8'\n") || strings.Contains(got, "192.168") {
+	change(t, c, c.Interfaces(), "lan", func(r *platform.Interface) { r.Addrs = r.Addrs[1:] })
+	if got := text1(t, c, "network"); !strings.Contains(got, "option dns '192.0.2.1 192.0.2.2'\n") || !strings.Contains(got, "\tlist ipaddr '10.0.0.1/8'\n") || strings.Contains(got, "192.168") {
 		t.Errorf("%s", got)
 	}
 }
@@ -148,6 +147,34 @@ func TestRoutes(t *testing.T) {
 			}
 		default:
 			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// TestServerBesideItsInterface: both are put in one batch, in either order; the
+// interface is put as it was read, without the server.
+func TestServerBesideItsInterface(t *testing.T) {
+	for _, serverFirst := range []bool{true, false} {
+		c := vanilla(t)
+		lan := row(t, c.Interfaces(), "lan")
+		lan.MTU = 1400
+		_, err := do(t, c, func(b platform.ConfigBatch) {
+			server := func() {
+				c.Forwards().Put(b, "dns1", platform.DNSForward{Enabled: true, Server: addr("192.0.2.99"), Interface: "lan"})
+			}
+			if serverFirst {
+				server()
+			}
+			c.Interfaces().Put(b, "lan", lan)
+			if !serverFirst {
+				server()
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := row(t, c.Interfaces(), "lan"); got.MTU != 1400 || !slices.Equal(got.DNS, []netip.Addr{addr("192.0.2.99")}) {
+			t.Errorf("server first %t: %+v", serverFirst, got)
 		}
 	}
 }
