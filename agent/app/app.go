@@ -161,7 +161,7 @@ func runOnce(ctx context.Context, cfg *Config) (again bool, err error) {
 	life, stop := context.WithCancel(ctx)
 	defer stop()
 	a.leaveSafe = stop
-	err = runTasks(life, a.log, a.tasks(), a.chores())
+	err = runTasks(life, stop, a.log, a.tasks(), a.chores())
 	if err := a.notify.Stop(); err != nil { // now, for the last session still needed it
 		a.log.Warn("what the ACS was told is not kept", "err", err)
 	}

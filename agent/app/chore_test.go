@@ -16,7 +16,7 @@ func chores(t *testing.T, lasts time.Duration, f func(), all ...*chore) {
 	ctx, cancel := context.WithTimeout(t.Context(), lasts)
 	defer cancel()
 	ended := make(chan error)
-	go func() { ended <- runTasks(ctx, quiet, nil, all) }()
+	go func() { ended <- run(ctx, nil, all) }()
 	synctest.Wait()
 	f()
 	if err := <-ended; err != nil {

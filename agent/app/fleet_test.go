@@ -60,13 +60,17 @@ func newFleet(t testing.TB, dir string, n int) (*fleet, []*member) {
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	all := make([]*member, n)
 	for i := range all {
-		m := &member{n: i, router: fake.New(), state: storetest.New(), ram: storetest.New()}
-		m.router.SetID(platform.ID{
-			Manufacturer: "Example Networks", OUI: "00005E", ProductClass: "HG-1", SerialNumber: fmt.Sprintf("%012d", i),
-		})
-		all[i] = m
+		all[i] = newMember(i)
 	}
 	return f, all
+}
+
+func newMember(n int) *member {
+	m := &member{n: n, router: fake.New(), state: storetest.New(), ram: storetest.New()}
+	m.router.SetID(platform.ID{
+		Manufacturer: "Example Networks", OUI: "00005E", ProductClass: "HG-1", SerialNumber: fmt.Sprintf("%012d", n),
+	})
+	return m
 }
 
 // start starts an agent and returns when it is up.
@@ -181,9 +185,9 @@ func schema(t testing.TB, all []*member, conf string) (shared, own int) {
 	return one.heap - none.heap - own, own
 }
 
-// disks ends the fleet, and returns what the disks of each member weighed, besides
-// what they did when they were empty: the last words of the agents are not heard.
-func (f *fleet) disks(all []*member) int {
+// besides ends the fleet, and returns by how much the disks of each member, and
+// the fake of its router, have grown. The last words of the agents are not heard.
+func (f *fleet) besides(all []*member) int {
 	for _, m := range all {
 		m.state.Restart(storetest.Kill)
 		m.ram.Restart(storetest.Kill)
@@ -192,7 +196,7 @@ func (f *fleet) disks(all []*member) int {
 	time.Sleep(24 * time.Hour) // timers that were stopped are forgotten when they would have been due
 	full := weigh()
 	for _, m := range all {
-		m.state, m.ram = storetest.New(), storetest.New()
+		*m = *newMember(m.n)
 	}
 	return full.each(weigh(), len(all)).heap
 }
@@ -201,6 +205,13 @@ func (f *fleet) disks(all []*member) int {
 type able struct{ tr181.Diagnostics }
 
 func (able) CanProbe() bool { return true }
+
+// What an agent may weigh. The aim is 60 KB; what the runtime leaves unused between
+// stacks differs by 3 KB from run to run.
+const (
+	heaviest       = 64 << 10
+	mostGoroutines = 5
+)
 
 // fleetSize is how many agents TestFleet has: GATEHOUSE_FLEET, or as many as fit
 // into a check. `make fleet` takes 10,000.
@@ -230,7 +241,7 @@ func TestFleet(t *testing.T) {
 		f, all := newFleet(t, dir, n)
 		write(t, f.conf, config())
 		defer f.stop()
-		shared, own := schema(t, all[:100], f.conf)
+		shared, own := schema(t, all[:min(n, 100)], f.conf)
 		before := weigh()
 		for _, m := range all {
 			f.start(m)
@@ -240,12 +251,16 @@ func TestFleet(t *testing.T) {
 		f.spread(2, 10*time.Second)
 		synctest.Wait()
 		each := weigh().each(before, n)
-		disks := f.disks(all)
-		t.Logf("%d agents, each %d bytes: heap %d (of which data model %d), stacks of %d goroutines %d; besides, files on disks in memory %d",
-			n, each.heap-disks+each.stacks, each.heap-disks, own, each.goroutines, each.stacks, disks)
+		besides := f.besides(all)
+		heap := each.heap - besides
+		t.Logf("%d agents, each %d bytes: heap %d (of which data model %d), stacks of %d goroutines %d; besides, disks and router in memory %d",
+			n, heap+each.stacks, heap, own, each.goroutines, each.stacks, besides)
 		t.Logf("the schema that they share: %d bytes", shared)
-		if weight := each.heap - disks; weight > 60<<10 {
-			t.Errorf("each agent weighs %d bytes", weight)
+		if racing { // whose frames are larger
+			each.stacks = 0
+		}
+		if heap+each.stacks > heaviest || each.goroutines > mostGoroutines {
+			t.Errorf("each agent weighs %d bytes, with %d goroutines", heap+each.stacks, each.goroutines)
 		}
 	})
 }

@@ -33,17 +33,15 @@ const (
 var errEndedEarly = errors.New("ended by itself")
 
 // runTasks runs all of them until ctx ends or an essential one fails, and
-// returns when every one has ended.
-func runTasks(ctx context.Context, log *slog.Logger, tasks []task, chores []*chore) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+// returns when every one has ended. stop ends ctx.
+func runTasks(ctx context.Context, stop context.CancelFunc, log *slog.Logger, tasks []task, chores []*chore) error {
 	failed := make(chan error, len(tasks))
 	var all sync.WaitGroup
 	for _, t := range tasks {
 		all.Go(func() {
 			if err := t.keep(ctx, log); err != nil {
 				failed <- t.named(err)
-				cancel()
+				stop()
 			}
 		})
 	}

@@ -15,12 +15,18 @@ var (
 	quiet     = slog.New(slog.DiscardHandler)
 )
 
+func run(ctx context.Context, tasks []task, chores []*chore) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	return runTasks(ctx, stop, quiet, tasks, chores)
+}
+
 // TestEssentialTask: its failure ends the agent.
 func TestEssentialTask(t *testing.T) {
 	waits := func(ctx context.Context) error { <-ctx.Done(); return nil }
 	t.Run("fails", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			err := runTasks(t.Context(), quiet, []task{
+			err := run(t.Context(), []task{
 				{name: "patient", run: waits},
 				{name: "heart", essential: true, run: func(context.Context) error { time.Sleep(time.Hour); return errBroken }},
 			}, nil)
@@ -31,7 +37,7 @@ func TestEssentialTask(t *testing.T) {
 	})
 	t.Run("ends by itself", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			err := runTasks(t.Context(), quiet, []task{{name: "heart", essential: true, run: func(context.Context) error { return nil }}}, nil)
+			err := run(t.Context(), []task{{name: "heart", essential: true, run: func(context.Context) error { return nil }}}, nil)
 			if !errors.Is(err, errEndedEarly) {
 				t.Errorf("%v", err)
 			}
@@ -45,7 +51,7 @@ func TestOptionalTask(t *testing.T) {
 		began, runs := time.Now(), []time.Duration{}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 		defer cancel()
-		err := runTasks(ctx, quiet, []task{{name: "extra", run: func(context.Context) error {
+		err := run(ctx, []task{{name: "extra", run: func(context.Context) error {
 			runs = append(runs, time.Since(began).Round(time.Second))
 			return errBroken
 		}}}, nil)

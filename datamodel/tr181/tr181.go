@@ -166,11 +166,6 @@ func Objects(p platform.Platform, a Agent) []datamodel.Object { return New(p, a)
 // New binds the declarations to a platform and an agent.
 func New(p platform.Platform, a Agent) *Model {
 	m := &Model{p: p, a: a, undo: map[string]func(context.Context, []byte) error{}}
-	if a.Keep != nil {
-		for _, name := range keptNames {
-			m.undo[name] = func(_ context.Context, data []byte) error { return a.Keep(name).Save(data) }
-		}
-	}
 	if a.Keep != nil && p.Network != nil && p.Links != nil {
 		keep(m, &m.links, "links", linkSettingParams, nil)
 		m.undo[undoNetwork] = m.undoNetwork
@@ -253,7 +248,14 @@ func (m *Model) linked(add func(have bool, objs ...declaration)) {
 
 // Undo is what Tree.Recover needs: how to undo, after a crash, what each of
 // our participants wrote in the journal. It is the caller's, who may add others.
-func (m *Model) Undo() map[string]func(context.Context, []byte) error { return m.undo }
+func (m *Model) Undo() map[string]func(context.Context, []byte) error {
+	for _, name := range keptNames {
+		if m.undo[name] == nil && m.a.Keep != nil {
+			m.undo[name] = func(_ context.Context, data []byte) error { return m.a.Keep(name).Save(data) }
+		}
+	}
+	return m.undo
+}
 
 // keptNames are the tables that the agent keeps. What a crash left half done in
 // one is undone even while its objects are absent.
