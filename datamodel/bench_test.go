@@ -29,13 +29,13 @@ func wide(tb testing.TB) *Tree {
 		Rows: func(context.Context, []Key) iter.Seq2[Row[port], error] {
 			return func(yield func(Row[port], error) bool) {
 				for i := range rows {
-					if !yield(Row[port]{rows[i].name, rows[i]}, nil) {
+					if !yield(Row[port]{rows[i].name, &rows[i]}, nil) {
 						return
 					}
 				}
 			}
 		},
-		Load:  func(context.Context, []Key) (port, error) { return rows[1], nil },
+		Load:  func(context.Context, []Key) (*port, error) { return &rows[1], nil },
 		Stage: func(context.Context, *Tx, []Key, Change[port]) error { return nil },
 	})
 	sub := Define("Device.Port.{i}.Sub.{i}.", addrParams[1:], Source[addr]{Rows: func(context.Context, []Key) iter.Seq2[Row[addr], error] {

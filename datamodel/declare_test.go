@@ -27,8 +27,8 @@ func TestMalformedDeclarations(t *testing.T) {
 	rw := Param[row]{Name: "V", At: func(r *row) any { return &r.v }, Access: ReadWrite}
 	rows := func(context.Context, []Key) iter.Seq2[Row[row], error] { return nil }
 	stage := func(context.Context, *Tx, []Key, Change[row]) error { return nil }
-	fresh := func(context.Context, []Key) (Key, row, error) { return "", row{}, nil }
-	same := func(r row) row { return r }
+	fresh := func(context.Context, []Key) (Key, *row, error) { return "", &row{}, nil }
+	same := func(*row) {}
 	for _, tt := range []struct {
 		path   string
 		params []Param[row]
@@ -155,9 +155,14 @@ func TestKeptFile(t *testing.T) {
 	file := &storetest.File{}
 	file.Write("  Label x\nrow \"\n  Label y\nrow k1\n  Label z\n  Nope 1\n  ExternalPort 70000\n  Enable\nrow\n  Label w\n")
 	damaged := NewKept("rules", ruleParams, file)
-	rows, err := damaged.all()
-	if err != nil || len(rows) != 1 || rows[0].value.label != "z" || rows[0].value.external != 0 {
-		t.Errorf("a damaged file: %+v, %v", rows, err)
+	rows := 0
+	for r, err := range damaged.Rows(t.Context(), nil) {
+		if rows++; err != nil || r.Key != "k1" || r.Value.label != "z" || r.Value.external != 0 {
+			t.Errorf("a damaged file: %+v, %v", r, err)
+		}
+	}
+	if rows != 1 {
+		t.Errorf("%d rows of a damaged file", rows)
 	}
 	var u *Unavailable
 	if _, err := NewKept("rules", ruleParams, broken{}).all(); !errors.As(err, &u) {
@@ -242,7 +247,7 @@ func TestTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	island := Define("Device.X_ACME_A.{i}.", addrParams[1:], Source[addr]{Volatile: true, Rows: func(context.Context, []Key) iter.Seq2[Row[addr], error] {
-		return func(yield func(Row[addr], error) bool) { yield(Row[addr]{"k", addr{}}, nil) }
+		return func(yield func(Row[addr], error) bool) { yield(Row[addr]{"k", &addr{}}, nil) }
 	}})
 	var wg sync.WaitGroup
 	for range 3 {

@@ -1,7 +1,6 @@
 package datamodel
 
-// Define: from a declaration to an Object. The generic half (ops) is kept as
-// small as it can be, because the compiler lays it down once per row type.
+// Define: from a declaration to an Object.
 
 import (
 	"context"
@@ -11,7 +10,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"unsafe"
 )
 
 // An Object is a declaration that is ready for a Tree.
@@ -98,15 +96,6 @@ type param struct {
 	refs           []string
 }
 
-// A row is a *T of which only Define knew the T: the rest of the engine passes
-// it on, and looks into it by a Param's At. Casting *T, Param[T], Change[T] and
-// Source[T] to those of row is sound, for they only hold pointers to T, and
-// functions: their layout does not depend on it. (What a Source's functions take
-// and return whole does; these are called by ops.) It is done because the compiler lays generic code down once
-// for each row type, and flash is dear: of the seventy objects of a router that
-// would be 200 KB.
-type row struct{ _ [0]func() } // not to be compared
-
 func (o *object) name(i int) string { return o.params[i].Name }
 
 func (o *object) param(i int) param {
@@ -116,17 +105,29 @@ func (o *object) param(i int) param {
 
 func (o *object) at(r *row, i int) any { return o.params[i].At(r) }
 
-func (o *object) zero() *row { return (*row)(reflect.New(o.typ).UnsafePointer()) }
+func (o *object) zero() *row { return newRow(o.typ) }
 
-// rows is the other part of a declaration: its source.
+// rows is the other part of a declaration: the functions of its source.
 type rows struct {
+	all      func(ctx context.Context, parent []Key) iter.Seq2[Row[row], error]
 	keys     func(ctx context.Context, parent []Key) iter.Seq2[Key, error]
-	checkRow func(c Change[row]) error
-	stageRow func(ctx context.Context, tx *Tx, at []Key, c Change[row]) error
-	each     func(ctx context.Context, parent []Key, f func(key Key, r *row) bool) error // the row is only lent
 	load     func(ctx context.Context, at []Key) (*row, error)
 	fresh    func(ctx context.Context, parent []Key) (Key, *row, error) // nil: the zero row
-	clone    func(r *row) *row
+	checkRow func(c Change[row]) error
+	stageRow func(ctx context.Context, tx *Tx, at []Key, c Change[row]) error
+	clone    func(r *row) // nil: a plain copy is one
+}
+
+// each calls f with every row; the row is only lent.
+func (d *rows) each(ctx context.Context, parent []Key, f func(key Key, r *row) bool) (err error) {
+	d.all(ctx, parent)(func(r Row[row], e error) bool {
+		if e != nil {
+			err = past(e)
+			return err == nil
+		}
+		return f(r.Key, r.Value)
+	})
+	return err
 }
 
 func (d *rows) check(old, new *row, set func(string) bool) error {
@@ -140,50 +141,6 @@ func (d *rows) stage(ctx context.Context, tx *Tx, at []Key, old, new *row, set f
 	return d.stageRow(ctx, tx, at, Change[row]{old, new, set})
 }
 
-func hide[T any](v *T) *row { return (*row)(unsafe.Pointer(v)) }
-func show[T any](r *row) *T { return (*T)(unsafe.Pointer(r)) }
-
-// ops makes of a Source what needs the row type. What it makes holds on to the
-// functions of src, not to src.
-func ops[T any](src *Source[T]) *rows {
-	d := new(rows)
-	if all := src.Rows; all != nil {
-		d.each = func(ctx context.Context, parent []Key, f func(Key, *row) bool) (err error) {
-			lent := new(T)
-			all(ctx, parent)(func(r Row[T], e error) bool {
-				if e != nil {
-					err = past(e)
-					return err == nil
-				}
-				*lent = r.Value
-				return f(r.Key, hide(lent))
-			})
-			return err
-		}
-	}
-	if load := src.Load; load != nil {
-		d.load = func(ctx context.Context, at []Key) (*row, error) {
-			v, err := load(ctx, at)
-			return hide(&v), err
-		}
-	}
-	if fresh := src.New; fresh != nil {
-		d.fresh = func(ctx context.Context, parent []Key) (Key, *row, error) {
-			k, v, err := fresh(ctx, parent)
-			return k, hide(&v), err
-		}
-	}
-	clone := src.Clone
-	d.clone = func(r *row) *row {
-		c := *show[T](r)
-		if clone != nil {
-			c = clone(c)
-		}
-		return hide(&c)
-	}
-	return d
-}
-
 // past is the error that ends a pass: a row that has gone does not.
 func past(err error) error {
 	if errors.Is(err, ErrGone) {
@@ -192,16 +149,9 @@ func past(err error) error {
 	return err
 }
 
-// Define binds a table of parameters to its source. A malformed declaration is a
-// mistake of a programmer, which the first test that builds the tree finds: it
-// panics when the object is put into a Tree, or asked what it declares.
-func Define[T any](path string, params []Param[T], src Source[T]) Object {
-	return define(path, *(*[]Param[row])(unsafe.Pointer(&params)), (*Source[row])(unsafe.Pointer(&src)), ops(&src), reflect.TypeFor[T]())
-}
-
 // define is what Define does whatever the row type is.
-func define(path string, params []Param[row], src *Source[row], rows *rows, typ reflect.Type) Object {
-	rows.keys, rows.checkRow, rows.stageRow = src.Keys, src.Check, src.Stage
+func define(path string, params []Param[row], src *Source[row], typ reflect.Type) Object {
+	rows := &rows{src.Rows, src.Keys, src.Load, src.New, src.Check, src.Stage, src.Clone}
 	return Object{def: &object{
 		path: path, params: params, rows: rows, typ: typ,
 		volatile: src.Volatile, extends: src.Extends, canAdd: src.New != nil, canStage: src.Stage != nil,

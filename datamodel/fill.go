@@ -2,11 +2,10 @@ package datamodel
 
 // Rows from texts and back, for rows that live in settings or in our own files.
 
-// Fill parses texts into a row, for each parameter for which get has one, and
-// checks what may be read. It goes through all of them, leaves alone what does
-// not parse or is out of its limits, and returns the first error, as a
-// FieldError. A reference is written as Text writes it.
-func Fill[T any](params []Param[T], row *T, get func(name string) (text string, ok bool)) error {
+import "reflect"
+
+// fillRow is Fill for rows of a type.
+func fillRow(typ reflect.Type, params []Param[row], r *row, get func(name string) (text string, ok bool)) error {
 	var first error
 	for i := range params {
 		p := &params[i]
@@ -14,10 +13,9 @@ func Fill[T any](params []Param[T], row *T, get func(name string) (text string, 
 		if !ok {
 			continue
 		}
-		var try T
-		err := fill(p.At(&try), p.Check, text)
+		err := fill(p.At(newRow(typ)), p.Check, text)
 		if err == nil {
-			err = fill(p.At(row), p.Check, text)
+			err = fill(p.At(r), p.Check, text)
 		}
 		if err != nil && first == nil {
 			first = &FieldError{p.Name, asValue(err)}
@@ -59,13 +57,11 @@ func fieldType(p any, c Check) Type {
 	return t
 }
 
-// Text returns the canonical text of one parameter of a row; "" for a name that
-// is not declared. A reference is written as the template and the keys, which
-// mean the same for ever: "Device.IP.Interface.{i}. eth0".
-func Text[T any](params []Param[T], row *T, name string) string {
+// rowText is Text for rows of any type.
+func rowText(params []Param[row], r *row, name string) string {
 	for i := range params {
 		if params[i].Name == name {
-			return fieldText(params[i].At(row), params[i].Check)
+			return fieldText(params[i].At(r), params[i].Check)
 		}
 	}
 	return ""

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"iter"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -27,29 +28,30 @@ type Kept[T any] struct {
 	Default *T                       // the row that New makes, of which each is a copy; nil: the zero row
 	Init    func(parent []Key, v *T) // optional: what else New puts into it
 	Max     int                      // rows; New and Stage return ErrResources beyond; 0: 1024
+	kept
+}
 
+// kept is a Kept but for the type of its rows. They are never changed: who asks
+// gets copies.
+type kept struct {
+	how     *Kept[row] // the Kept that it is part of
+	typ     reflect.Type
 	name    string
-	params  []Param[T]
+	params  []Param[row]
 	backing Backing
 
 	mu     sync.RWMutex
 	loaded bool
-	rows   []keptRow[T]
+	rows   []keptRow
 }
 
-type keptRow[T any] struct {
-	at    []Key
-	value T
-}
-
-// NewKept returns the table called name (in the journal, in messages) that is
-// kept in backing; nil keeps it in RAM.
-func NewKept[T any](name string, params []Param[T], backing Backing) *Kept[T] {
-	return &Kept[T]{name: name, params: params, backing: backing}
+type keptRow struct {
+	at  []Key
+	row *row
 }
 
 // all returns the rows, reading them on first use.
-func (k *Kept[T]) all() ([]keptRow[T], error) {
+func (k *kept) all() ([]keptRow, error) {
 	k.mu.RLock()
 	rows, loaded := k.rows, k.loaded
 	k.mu.RUnlock()
@@ -69,17 +71,16 @@ func (k *Kept[T]) all() ([]keptRow[T], error) {
 	return k.rows, nil
 }
 
-// Rows is Source.Rows.
-func (k *Kept[T]) Rows(_ context.Context, parent []Key) iter.Seq2[Row[T], error] {
-	return func(yield func(Row[T], error) bool) {
+func (k *kept) below(parent []Key) iter.Seq2[Row[row], error] {
+	return func(yield func(Row[row], error) bool) {
 		rows, err := k.all()
 		if err != nil {
-			yield(Row[T]{}, err)
+			yield(Row[row]{}, err)
 			return
 		}
 		for _, r := range rows {
 			last := len(r.at) - 1
-			if slices.Equal(r.at[:last], parent) && !yield(Row[T]{r.at[last], r.value}, nil) {
+			if slices.Equal(r.at[:last], parent) && !yield(Row[row]{r.at[last], copyRow(k.typ, r.row)}, nil) {
 				return
 			}
 		}
@@ -87,9 +88,9 @@ func (k *Kept[T]) Rows(_ context.Context, parent []Key) iter.Seq2[Row[T], error]
 }
 
 // Keys is Source.Keys.
-func (k *Kept[T]) Keys(ctx context.Context, parent []Key) iter.Seq2[Key, error] {
+func (k *kept) Keys(_ context.Context, parent []Key) iter.Seq2[Key, error] {
 	return func(yield func(Key, error) bool) {
-		for r, err := range k.Rows(ctx, parent) {
+		for r, err := range k.below(parent) {
 			if !yield(r.Key, err) {
 				return
 			}
@@ -97,49 +98,48 @@ func (k *Kept[T]) Keys(ctx context.Context, parent []Key) iter.Seq2[Key, error] 
 	}
 }
 
-// Load is Source.Load.
-func (k *Kept[T]) Load(_ context.Context, at []Key) (T, error) {
-	rows, err := k.all()
-	if err == nil {
-		if i := find(rows, at); i >= 0 {
-			return rows[i].value, nil
-		}
-		err = ErrGone
-	}
-	var zero T
-	return zero, err
-}
-
-func find[T any](rows []keptRow[T], at []Key) int {
-	return slices.IndexFunc(rows, func(r keptRow[T]) bool { return slices.Equal(r.at, at) })
-}
-
-// New is Source.New: a random key, and Default.
-func (k *Kept[T]) New(_ context.Context, parent []Key) (Key, T, error) {
-	v := k.fresh()
+func (k *kept) load(at []Key) (*row, error) {
 	rows, err := k.all()
 	if err != nil {
-		return "", v, err
+		return nil, err
 	}
-	if err := k.room(rows); err != nil {
-		return "", v, err
+	i := find(rows, at)
+	if i < 0 {
+		return nil, ErrGone
 	}
-	if k.Init != nil {
-		k.Init(parent, &v)
-	}
-	return fmt.Sprintf("%08x", rand.Uint32()), v, nil
+	return copyRow(k.typ, rows[i].row), nil
 }
 
-func (k *Kept[T]) fresh() (v T) {
-	if k.Default != nil {
-		v = *k.Default
+func find(rows []keptRow, at []Key) int {
+	return slices.IndexFunc(rows, func(r keptRow) bool { return slices.Equal(r.at, at) })
+}
+
+// blank returns a copy of Default.
+func (k *kept) blank() *row {
+	if k.how.Default == nil {
+		return newRow(k.typ)
 	}
-	return v
+	return copyRow(k.typ, k.how.Default)
+}
+
+func (k *kept) fresh(parent []Key) (Key, *row, error) {
+	rows, err := k.all()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := k.room(rows); err != nil {
+		return "", nil, err
+	}
+	r := k.blank()
+	if k.how.Init != nil {
+		k.how.Init(parent, r)
+	}
+	return fmt.Sprintf("%08x", rand.Uint32()), r, nil
 }
 
 // room returns ErrResources when there is none for another row.
-func (k *Kept[T]) room(rows []keptRow[T]) error {
-	most := k.Max
+func (k *kept) room(rows []keptRow) error {
+	most := k.how.Max
 	if most == 0 {
 		most = 1024
 	}
@@ -149,11 +149,10 @@ func (k *Kept[T]) room(rows []keptRow[T]) error {
 	return nil
 }
 
-// Stage is Source.Stage, of the same object or of one that shares its rows.
-func (k *Kept[T]) Stage(_ context.Context, tx *Tx, at []Key, c Change[T]) error {
-	b, err := Enlist(tx, k, func() (*keptBatch[T], error) {
+func (k *kept) stage(tx *Tx, at []Key, next *row) error {
+	b, err := Enlist(tx, k, func() (*keptBatch, error) {
 		rows, err := k.all()
-		return &keptBatch[T]{k: k, was: rows, rows: slices.Clone(rows), by: map[string]*edit{}}, err
+		return &keptBatch{k: k, was: rows, rows: slices.Clone(rows), by: map[string]*edit{}}, err
 	})
 	if err != nil {
 		return err
@@ -162,23 +161,26 @@ func (k *Kept[T]) Stage(_ context.Context, tx *Tx, at []Key, c Change[T]) error 
 		b.by[rowID("", at)] = tx.staging
 	}
 	i := find(b.rows, at)
-	switch {
-	case c.New == nil && i >= 0:
-		b.rows = slices.Delete(b.rows, i, i+1)
-	case c.New == nil:
-	case i >= 0:
-		b.rows[i].value = *c.New
-	default:
-		if err := k.room(b.rows); err != nil {
-			return err // New does not see the others of the same transaction
+	if next == nil {
+		if i >= 0 {
+			b.rows = slices.Delete(b.rows, i, i+1)
 		}
-		b.rows = append(b.rows, keptRow[T]{slices.Clone(at), *c.New})
+		return nil
 	}
+	next = copyRow(k.typ, next)
+	if i >= 0 {
+		b.rows[i].row = next
+		return nil
+	}
+	if err := k.room(b.rows); err != nil {
+		return err // New does not see the others of the same transaction
+	}
+	b.rows = append(b.rows, keptRow{slices.Clone(at), next})
 	return nil
 }
 
 // Recover is the function for Tree.Recover, under the name of the table.
-func (k *Kept[T]) Recover(_ context.Context, data []byte) error {
+func (k *kept) Recover(_ context.Context, data []byte) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	err := k.save(data)
@@ -186,7 +188,7 @@ func (k *Kept[T]) Recover(_ context.Context, data []byte) error {
 	return err
 }
 
-func (k *Kept[T]) save(text []byte) error {
+func (k *kept) save(text []byte) error {
 	if k.backing == nil {
 		return nil
 	}
@@ -198,16 +200,16 @@ func (k *Kept[T]) save(text []byte) error {
 
 // A keptBatch is what one transaction does to a Kept: its commit is one atomic
 // replacement.
-type keptBatch[T any] struct {
-	k         *Kept[T]
-	was, rows []keptRow[T]
+type keptBatch struct {
+	k         *kept
+	was, rows []keptRow
 	by        map[string]*edit // who asked for a row, by its keys
 	tried     bool
 }
 
-func (b *keptBatch[T]) Prepare(context.Context) error { return nil }
+func (b *keptBatch) Prepare(context.Context) error { return nil }
 
-func (b *keptBatch[T]) Commit(context.Context) (bool, error) {
+func (b *keptBatch) Commit(context.Context) (bool, error) {
 	b.tried = true // a Save that fails may have come half way
 	err := b.k.save(b.k.text(b.rows))
 	if err == nil {
@@ -218,7 +220,7 @@ func (b *keptBatch[T]) Commit(context.Context) (bool, error) {
 
 // Rollback puts the old rows back, in memory in any case: what was refused is
 // not read, though the disk may have it until the journal is undone.
-func (b *keptBatch[T]) Rollback(context.Context) error {
+func (b *keptBatch) Rollback(context.Context) error {
 	if !b.tried {
 		return nil
 	}
@@ -227,7 +229,7 @@ func (b *keptBatch[T]) Rollback(context.Context) error {
 	return err
 }
 
-func (k *Kept[T]) use(rows []keptRow[T]) {
+func (k *kept) use(rows []keptRow) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.rows, k.loaded = rows, true
@@ -235,15 +237,15 @@ func (k *Kept[T]) use(rows []keptRow[T]) {
 
 // Undo makes the batch Durable, and Atomic spares it the journal when it is
 // alone.
-func (b *keptBatch[T]) Undo() (string, []byte) { return b.k.name, b.k.text(b.was) }
+func (b *keptBatch) Undo() (string, []byte) { return b.k.name, b.k.text(b.was) }
 
 // Atomic says that the commit is one replacement of one file.
-func (b *keptBatch[T]) Atomic() bool { return true }
+func (b *keptBatch) Atomic() bool { return true }
 
 // Uplink says that a file of ours changes nothing of the system by itself.
-func (b *keptBatch[T]) Uplink() bool { return false }
+func (b *keptBatch) Uplink() bool { return false }
 
-func (k *Kept[T]) text(rows []keptRow[T]) []byte {
+func (k *kept) text(rows []keptRow) []byte {
 	var b []byte
 	for _, r := range rows {
 		b = append(b, "row"...)
@@ -253,7 +255,7 @@ func (k *Kept[T]) text(rows []keptRow[T]) []byte {
 		b = append(b, '\n')
 		for i := range k.params {
 			p := &k.params[i]
-			f := p.At(&r.value)
+			f := p.At(r.row)
 			if _, alias := f.(*Alias); alias || p.Access != ReadWrite {
 				continue
 			}
@@ -267,23 +269,23 @@ func (k *Kept[T]) text(rows []keptRow[T]) []byte {
 // parse reads what text wrote. Names that are no longer declared and values
 // that are out of their limits are left out; so is a row whose line is
 // damaged, with its values.
-func (k *Kept[T]) parse(text []byte) []keptRow[T] {
-	var rows []keptRow[T]
+func (k *kept) parse(text []byte) []keptRow {
+	var rows []keptRow
 	good := false
 	for line := range bytes.Lines(text) {
 		s := strings.TrimRight(string(line), "\r\n")
 		w, err := words(s)
 		if !strings.HasPrefix(s, " ") {
 			if good = err == nil && len(w) > 1 && w[0] == "row"; good {
-				rows = append(rows, keptRow[T]{w[1:], k.fresh()})
+				rows = append(rows, keptRow{w[1:], k.blank()})
 			}
 			continue
 		}
 		if !good || err != nil || len(w) != 2 {
 			continue
 		}
-		row := &rows[len(rows)-1].value
-		_ = Fill(k.params, row, func(name string) (string, bool) { return w[1], name == w[0] }) // left out, as said
+		row := rows[len(rows)-1].row
+		_ = fillRow(k.typ, k.params, row, func(name string) (string, bool) { return w[1], name == w[0] }) // left out, as said
 	}
 	return rows
 }

@@ -63,17 +63,30 @@ func forgetAll(ctx context.Context) {
 // The key must be comparable; a private type with the platform in it keeps two
 // platforms apart. load must not ask for its own key.
 func Once[V any](ctx context.Context, key any, size func(V) int, load func(context.Context) (V, error)) (V, error) {
+	value, err := once(ctx, key, func(ctx context.Context) (any, int, error) {
+		v, err := load(ctx)
+		if err != nil {
+			return v, 0, err
+		}
+		return v, size(v), nil
+	})
+	v, _ := value.(V)
+	return v, err
+}
+
+// once is Once but for the type; load returns the size as well.
+func once(ctx context.Context, key any, load func(context.Context) (value any, size int, err error)) (any, error) {
 	m, _ := ctx.Value(memoKey{}).(*memo)
 	if m == nil {
-		return load(ctx)
+		v, _, err := load(ctx)
+		return v, err
 	}
 	m.mu.Lock()
 	r, ok := m.m[key]
 	if ok {
 		m.mu.Unlock()
 		<-r.done
-		v, _ := r.value.(V)
-		return v, r.err
+		return r.value, r.err
 	}
 	r = &remembered{done: make(chan struct{})}
 	m.m[key] = r
@@ -90,13 +103,12 @@ func Once[V any](ctx context.Context, key any, size func(V) int, load func(conte
 		}
 		close(r.done)
 	}()
-	v, err := load(ctx)
+	v, n, err := load(ctx)
 	r.value, r.err = v, err
 	if err != nil {
 		keep = ctx.Err() == nil
 		return v, err
 	}
-	n := size(v)
 	m.mu.Lock()
 	if keep = n <= m.left; keep {
 		m.left -= n

@@ -183,7 +183,7 @@ func (r *router) portSource() Source[port] {
 			return func(yield func(Row[port], error) bool) {
 				for _, k := range r.order {
 					r.read["port"]++
-					if !yield(Row[port]{k, r.ports[k]}, nil) {
+					if !yield(Row[port]{k, new(r.ports[k])}, nil) {
 						return
 					}
 				}
@@ -198,13 +198,13 @@ func (r *router) portSource() Source[port] {
 				}
 			}
 		},
-		Load: func(ctx context.Context, at []Key) (port, error) {
+		Load: func(ctx context.Context, at []Key) (*port, error) {
 			r.read["port"]++
 			p, ok := r.ports[at[0]]
 			if !ok {
-				return p, fmt.Errorf("port %s: %w", at[0], ErrGone)
+				return nil, fmt.Errorf("port %s: %w", at[0], ErrGone)
 			}
-			return p, nil
+			return &p, nil
 		},
 		Check: func(c Change[port]) error {
 			if c.New != nil && c.New.mtu == 666 {
@@ -233,14 +233,14 @@ func (r *router) addrSource() Source[addr] {
 			return func(yield func(Row[addr], error) bool) {
 				for _, a := range slices.Clone(r.addrs[parent[0]]) {
 					r.read["addr"]++
-					if !yield(Row[addr]{a.ip, a}, nil) {
+					if !yield(Row[addr]{a.ip, &a}, nil) {
 						return
 					}
 				}
 			}
 		},
-		New: func(_ context.Context, parent []Key) (Key, addr, error) {
-			return fmt.Sprintf("new%d", len(r.log)), addr{static: true}, nil
+		New: func(_ context.Context, parent []Key) (Key, *addr, error) {
+			return fmt.Sprintf("new%d", len(r.log)), &addr{static: true}, nil
 		},
 		Stage: func(ctx context.Context, tx *Tx, at []Key, c Change[addr]) error {
 			b := r.enlist(tx)
@@ -305,7 +305,7 @@ func (r *router) objects() []Object {
 					}
 					for _, h := range r.hosts {
 						r.read["host"]++
-						if !yield(Row[host]{h, host{h, Ref{"Device.Port.{i}.", []Key{"eth1"}}}}, nil) {
+						if !yield(Row[host]{h, &host{h, Ref{"Device.Port.{i}.", []Key{"eth1"}}}}, nil) {
 							return
 						}
 					}

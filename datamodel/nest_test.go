@@ -4,7 +4,6 @@ package datamodel
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -32,9 +31,10 @@ func (n *nest) source(name string, k *Kept[leaf]) Source[leaf] {
 func newNest(t *testing.T) (*nest, *Tree) {
 	t.Helper()
 	n := &nest{a: NewKept("a", leafParams, nil), b: NewKept("b", leafParams, nil)}
-	n.a.rows = []keptRow[leaf]{{[]Key{"p"}, leaf{"v"}}}
-	for i := range 2 {
-		n.b.rows = append(n.b.rows, keptRow[leaf]{[]Key{"p", fmt.Sprint("c", i)}, leaf{"v"}})
+	for k, text := range map[*Kept[leaf]]string{n.a: "row p\n  V v\n", n.b: "row p c0\n  V v\nrow p c1\n  V v\n"} {
+		if err := k.Recover(t.Context(), []byte(text)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	single := Source[leaf]{
 		Rows: One(func(context.Context, []Key) (leaf, error) { return leaf{"v"}, nil }),

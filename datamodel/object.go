@@ -61,10 +61,10 @@ type Param[T any] struct {
 }
 
 // A Row is one row as a Source reads it. The engine keeps no Row beyond the
-// pass that yielded it.
+// pass that yielded it, and changes nothing of it.
 type Row[T any] struct {
 	Key   Key
-	Value T
+	Value *T
 }
 
 // A Source connects an object to what it is about. parent and at hold keys,
@@ -83,21 +83,21 @@ type Source[T any] struct {
 	Keys func(ctx context.Context, parent []Key) iter.Seq2[Key, error]
 	// Load (optional) reads one row; ErrGone when there is none. With Extends
 	// it may stand in for Rows.
-	Load func(ctx context.Context, at []Key) (T, error)
-	// New returns a fresh key, different each time, and the row that AddObject
-	// makes; it must have no effect. nil: rows cannot be added or deleted. On
+	Load func(ctx context.Context, at []Key) (*T, error)
+	// New returns a fresh key, different each time, and a row for AddObject to
+	// make; it must have no effect. nil: rows cannot be added or deleted. On
 	// an object that is no table it is what the object holds below a row that
 	// was just added (else the zero T), and the key is not used.
-	New func(ctx context.Context, parent []Key) (Key, T, error)
+	New func(ctx context.Context, parent []Key) (Key, *T, error)
 	// Check looks at a changed row as a whole, before anything is staged.
 	Check func(c Change[T]) error
 	// Stage enlists participants for the change and tells them what to do; it
 	// must have no effect itself. nil: nothing here can be written.
 	Stage func(ctx context.Context, tx *Tx, at []Key, c Change[T]) error
-	// Clone copies what a row points to. It is required of a writable T that
-	// holds maps or pointers. Slices need it only when Check or Stage change
+	// Clone gives a copy of a row its own of what it points to. It is required of
+	// a writable T that holds maps or pointers. Slices need it only when Check or Stage change
 	// them in place: the engine replaces them whole.
-	Clone func(T) T
+	Clone func(*T)
 	// Unique holds unique keys as parameter names. Rows whose Enable is false
 	// do not count (TR-106's functional keys). An Alias is always unique.
 	Unique [][]string
@@ -149,7 +149,7 @@ func One[T any](load func(ctx context.Context, parent []Key) (T, error)) func(co
 	return func(ctx context.Context, parent []Key) iter.Seq2[Row[T], error] {
 		return func(yield func(Row[T], error) bool) {
 			v, err := load(ctx, parent)
-			yield(Row[T]{Value: v}, err)
+			yield(Row[T]{Value: &v}, err)
 		}
 	}
 }

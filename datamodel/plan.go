@@ -71,7 +71,7 @@ func (e *edit) line(a asked) Line {
 }
 
 // Plan tells how the file of the table changes, value by value.
-func (b *keptBatch[T]) Plan() (lines []Line) {
+func (b *keptBatch) Plan() (lines []Line) {
 	line := Line{Where: b.k.name}
 	if f, ok := b.k.backing.(interface{ Path() string }); ok {
 		line.Where = f.Path()
@@ -83,18 +83,14 @@ func (b *keptBatch[T]) Plan() (lines []Line) {
 		}
 	}
 	for _, row := range b.rows {
-		old := b.k.fresh()
 		i := find(b.was, row.at)
-		if i >= 0 {
-			old = b.was[i].value
-		}
 		for _, p := range b.k.params {
-			line.Old, line.New = "", fieldText(p.At(&row.value), p.Check)
-			if _, alias := p.At(&row.value).(*Alias); alias || p.Access != ReadWrite {
+			line.Old, line.New = "", fieldText(p.At(row.row), p.Check)
+			if _, alias := p.At(row.row).(*Alias); alias || p.Access != ReadWrite {
 				continue
 			}
 			if i >= 0 {
-				line.Old = fieldText(p.At(&old), p.Check)
+				line.Old = fieldText(p.At(b.was[i].row), p.Check)
 			}
 			if line.Old == line.New {
 				continue
@@ -110,7 +106,7 @@ func (b *keptBatch[T]) Plan() (lines []Line) {
 }
 
 // path names a parameter of a row as who asked for it did.
-func (b *keptBatch[T]) path(at []Key, name string) string {
+func (b *keptBatch) path(at []Key, name string) string {
 	if e := b.by[rowID("", at)]; e != nil {
 		return e.path(name)
 	}

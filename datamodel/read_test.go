@@ -360,11 +360,11 @@ func TestExtends(t *testing.T) {
 	}
 	src := Source[extra]{
 		Extends: true,
-		Load: func(_ context.Context, at []Key) (extra, error) {
+		Load: func(_ context.Context, at []Key) (*extra, error) {
 			if e := notes[at[0]]; e != nil {
-				return *e, nil
+				return e, nil
 			}
-			return extra{}, ErrGone
+			return nil, ErrGone
 		},
 		Stage: func(_ context.Context, tx *Tx, at []Key, c Change[extra]) error {
 			r.enlist(tx).do = append(r.enlist(tx).do, func() { *notes[at[0]] = *c.New })
@@ -372,7 +372,7 @@ func TestExtends(t *testing.T) {
 		},
 	}
 	sub := Define("Device.Port.{i}.X_ACME_Sub.{i}.", hostParams, Source[host]{Extends: true, Rows: func(_ context.Context, parent []Key) iter.Seq2[Row[host], error] {
-		return func(yield func(Row[host], error) bool) { yield(Row[host]{"k", host{name: parent[0]}}, nil) }
+		return func(yield func(Row[host], error) bool) { yield(Row[host]{"k", &host{name: parent[0]}}, nil) }
 	}})
 	remove, err := tree.Add(sub, Define("Device.Port.{i}.", params, src))
 	if err != nil {

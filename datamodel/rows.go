@@ -44,11 +44,7 @@ type spot struct {
 // object it holds the keys of its parents.
 func (v view) read(ctx context.Context, o *object, at []Key) (*row, error) {
 	if o.canLoad {
-		row, err := v.rows(o).load(ctx, at)
-		if err != nil {
-			return nil, err
-		}
-		return row, nil
+		return v.rows(o).load(ctx, at)
 	}
 	parent, key := at, ""
 	if o.table {
@@ -68,6 +64,15 @@ func (v view) read(ctx context.Context, o *object, at []Key) (*row, error) {
 		return nil, err
 	}
 	return found, nil
+}
+
+// clone copies a row, for a transaction to change.
+func (v view) clone(o *object, r *row) *row {
+	c := copyRow(o.typ, r)
+	if own := v.rows(o).clone; own != nil {
+		own(c)
+	}
+	return c
 }
 
 // load returns the row of o at the keys: ErrGone when there is none.

@@ -266,7 +266,7 @@ func (tx *Tx) removeRow(ctx context.Context, s *spot, o *object) error {
 		if err != nil {
 			return err
 		}
-		e = tx.put(&edit{n: s.n, o: o, at: s.at, prefix: s.prefix, num: s.num, old: tx.view().rows(o).clone(old)})
+		e = tx.put(&edit{n: s.n, o: o, at: s.at, prefix: s.prefix, num: s.num, old: tx.view().clone(o, old)})
 		tx.fillAlias(e)
 		return nil
 	}

@@ -208,9 +208,9 @@ func (tx *Tx) change(ctx context.Context, s *spot, o *object) (*edit, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &edit{n: s.n, o: o, at: s.at, prefix: s.prefix, num: s.num, new: v.rows(o).clone(old)}
+	e := &edit{n: s.n, o: o, at: s.at, prefix: s.prefix, num: s.num, new: v.clone(o, old)}
 	if !s.fresh {
-		e.old = v.rows(o).clone(old)
+		e.old = v.clone(o, old)
 		tx.fillAlias(e)
 	}
 	return tx.put(e), nil

@@ -249,7 +249,7 @@ func TestWatchBounds(t *testing.T) {
 			Volatile: true,
 			Rows: func(context.Context, []datamodel.Key) iter.Seq2[datamodel.Row[loop], error] {
 				return func(yield func(datamodel.Row[loop], error) bool) {
-					for i := 0; i < n && yield(datamodel.Row[loop]{Key: fmt.Sprint(i)}, nil); i++ {
+					for i := 0; i < n && yield(datamodel.Row[loop]{Key: fmt.Sprint(i), Value: &loop{}}, nil); i++ {
 					}
 				}
 			},

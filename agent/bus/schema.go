@@ -67,33 +67,32 @@ func (r *row) at(i, n int, typ func() any) any {
 }
 
 // clone copies what the cells point to.
-func clone(r row) row {
-	c := row{cells: make([]any, len(r.cells))}
+func clone(r *row) {
+	r.cells = slices.Clone(r.cells)
 	for i, p := range r.cells {
 		switch p := p.(type) {
 		case *string:
-			c.cells[i] = copied(*p)
+			r.cells[i] = copied(*p)
 		case *bool:
-			c.cells[i] = copied(*p)
+			r.cells[i] = copied(*p)
 		case *int32:
-			c.cells[i] = copied(*p)
+			r.cells[i] = copied(*p)
 		case *uint32:
-			c.cells[i] = copied(*p)
+			r.cells[i] = copied(*p)
 		case *int64:
-			c.cells[i] = copied(*p)
+			r.cells[i] = copied(*p)
 		case *uint64:
-			c.cells[i] = copied(*p)
+			r.cells[i] = copied(*p)
 		case *time.Time:
-			c.cells[i] = copied(*p)
+			r.cells[i] = copied(*p)
 		case *[]byte:
-			c.cells[i] = copied(slices.Clone(*p))
+			r.cells[i] = copied(slices.Clone(*p))
 		case *[]string:
-			c.cells[i] = copied(slices.Clone(*p))
+			r.cells[i] = copied(slices.Clone(*p))
 		case *datamodel.Alias:
-			c.cells[i] = copied(*p)
+			r.cells[i] = copied(*p)
 		}
 	}
-	return c
 }
 
 func copied[T any](v T) *T { return &v }

@@ -30,9 +30,9 @@ func (s *shape) define(grafted bool) datamodel.Object {
 		Topics: []datamodel.Topic{s.reg.topic}, Volatile: s.volatile, Extends: s.extends || grafted,
 	}
 	if s.extends {
-		src.New = func(context.Context, []datamodel.Key) (datamodel.Key, row, error) {
+		src.New = func(context.Context, []datamodel.Key) (datamodel.Key, *row, error) {
 			r, err := s.row(nil)
-			return "", r, err
+			return "", &r, err
 		}
 	} else {
 		src.Rows = s.rows
@@ -160,7 +160,7 @@ func (s *shape) parse(body []any) ([]datamodel.Row[row], error) {
 		if err != nil {
 			return nil, fmt.Errorf("row %.64q: %w", key, err)
 		}
-		rows[i] = datamodel.Row[row]{Key: key, Value: r}
+		rows[i] = datamodel.Row[row]{Key: key, Value: &r}
 	}
 	return rows, nil
 }
@@ -173,58 +173,58 @@ func (s *shape) rows(ctx context.Context, parent []datamodel.Key) iter.Seq2[data
 			return
 		}
 		for _, r := range rows {
-			if !yield(r, nil) {
+			if !yield(datamodel.Row[row]{Key: r.Key, Value: new(*r.Value)}, nil) { // cells are made when they are looked at
 				return
 			}
 		}
 	}
 }
 
-func (s *shape) load(ctx context.Context, at []datamodel.Key) (row, error) {
+func (s *shape) load(ctx context.Context, at []datamodel.Key) (*row, error) {
 	parent, key := at, ""
 	if strings.HasSuffix(s.path, "{i}.") && len(at) > 0 {
 		parent, key = at[:len(at)-1:len(at)-1], at[len(at)-1]
 	}
 	rows, err := s.all(ctx, parent)
 	if err != nil {
-		return row{}, err
+		return nil, err
 	}
 	for _, r := range rows {
 		if r.Key == key {
-			return r.Value, nil
+			return new(*r.Value), nil
 		}
 	}
-	return row{}, datamodel.ErrGone
+	return nil, datamodel.ErrGone
 }
 
 // fresh asks the vendor for a row to add.
-func (s *shape) fresh(ctx context.Context, parent []datamodel.Key) (datamodel.Key, row, error) {
+func (s *shape) fresh(ctx context.Context, parent []datamodel.Key) (datamodel.Key, *row, error) {
 	if parent == nil {
 		parent = []datamodel.Key{}
 	}
 	body, err := s.reg.v.call(ctx, s.reg, "New", s.path, parent)
 	if err != nil {
-		return "", row{}, err
+		return "", nil, err
 	}
 	var key string
 	values := map[string]dbus.Variant{}
 	if err := dbus.Store(body, &key, &values); err != nil || key == "" || len(key) > maxKey {
-		return "", row{}, s.wrong("New returns a key and values, (sa{sv})")
+		return "", nil, s.wrong("New returns a key and values, (sa{sv})")
 	}
 	if err := s.declared(values); err != nil {
-		return "", row{}, s.wrong("%w", err)
+		return "", nil, s.wrong("%w", err)
 	}
 	r, err := s.row(values)
 	if err != nil {
-		return "", row{}, s.wrong("%w", err)
+		return "", nil, s.wrong("%w", err)
 	}
 	switch _, err := s.load(ctx, append(parent[:len(parent):len(parent)], key)); {
 	case err == nil:
-		return "", row{}, s.wrong("the key %.64q of the new row is that of another", key)
+		return "", nil, s.wrong("the key %.64q of the new row is that of another", key)
 	case !errors.Is(err, datamodel.ErrGone):
-		return "", row{}, err
+		return "", nil, err
 	}
-	return key, r, nil
+	return key, &r, nil
 }
 
 // A change is what happens to a row, as Validate and Apply are told it.

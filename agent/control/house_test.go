@@ -87,7 +87,7 @@ func (h *house) lamps(context.Context, []datamodel.Key) iter.Seq2[datamodel.Row[
 	h.mu.Unlock()
 	return func(yield func(datamodel.Row[lamp], error) bool) {
 		for i, l := range rows {
-			if !yield(datamodel.Row[lamp]{Key: fmt.Sprint(i), Value: l}, nil) {
+			if !yield(datamodel.Row[lamp]{Key: fmt.Sprint(i), Value: &l}, nil) {
 				return
 			}
 		}

@@ -34,7 +34,7 @@ func (s *ports) all(context.Context, []datamodel.Key) iter.Seq2[datamodel.Row[po
 			return
 		}
 		for _, p := range rows {
-			if !yield(datamodel.Row[port]{Key: p.name, Value: p}, nil) {
+			if !yield(datamodel.Row[port]{Key: p.name, Value: &p}, nil) {
 				return
 			}
 		}

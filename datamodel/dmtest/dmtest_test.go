@@ -43,9 +43,9 @@ func object(path string, params []dm.Param[iface], edit func(*dm.Source[iface]))
 	row := iface{status: "Up", name: "eth0", mtu: 1500, sent: 7}
 	s := dm.Source[iface]{
 		Rows: func(context.Context, []dm.Key) iter.Seq2[dm.Row[iface], error] {
-			return func(yield func(dm.Row[iface], error) bool) { yield(dm.Row[iface]{Key: "eth0", Value: row}, nil) }
+			return func(yield func(dm.Row[iface], error) bool) { yield(dm.Row[iface]{Key: "eth0", Value: &row}, nil) }
 		},
-		New:   func(context.Context, []dm.Key) (dm.Key, iface, error) { return "new", iface{}, nil },
+		New:   func(context.Context, []dm.Key) (dm.Key, *iface, error) { return "new", &iface{}, nil },
 		Stage: func(context.Context, *dm.Tx, []dm.Key, dm.Change[iface]) error { return nil },
 	}
 	if edit != nil {
@@ -135,7 +135,7 @@ func TestRoundTripFindsFaults(t *testing.T) {
 			s.Rows = dm.One(func(context.Context, []dm.Key) (iface, error) { return iface{status: "Up", mtu: 3}, nil })
 		}, `writing back "3"`},
 		{"a Load that does not know what Rows listed", func(s *dm.Source[iface]) {
-			s.Load = func(context.Context, []dm.Key) (iface, error) { return iface{}, dm.ErrGone }
+			s.Load = func(context.Context, []dm.Key) (*iface, error) { return nil, dm.ErrGone }
 		}, "by its own name"},
 		{"a Stage that refuses what was read", func(s *dm.Source[iface]) {
 			s.Stage = func(context.Context, *dm.Tx, []dm.Key, dm.Change[iface]) error { return dm.ErrDenied }

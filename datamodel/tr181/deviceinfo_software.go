@@ -32,7 +32,7 @@ func (m *Model) vendorLogFile() datamodel.Object {
 	return datamodel.Define("Device.DeviceInfo.VendorLogFile.{i}.", vendorLogFileParams, datamodel.Source[vendorLogFile]{
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[vendorLogFile], error] {
 			return rowsFrom(m.p.Logs.Logs(ctx), func(l platform.Log) datamodel.Row[vendorLogFile] {
-				return datamodel.Row[vendorLogFile]{Key: l.Name, Value: vendorLogFile{
+				return datamodel.Row[vendorLogFile]{Key: l.Name, Value: &vendorLogFile{
 					name: limit(l.Name, 64), maximumSize: uint32(min(l.MaximumSize, math.MaxUint32)), persistent: l.Persistent,
 				}}
 			})
@@ -62,7 +62,7 @@ var supportedDataModelParams = []datamodel.Param[supportedDataModel]{
 const modelURN = "urn:broadband-forum-org:tr-181-2-19-1-cwmp"
 
 func (m *Model) supportedDataModel() datamodel.Object {
-	row := datamodel.Row[supportedDataModel]{Key: modelURN, Value: supportedDataModel{
+	row := datamodel.Row[supportedDataModel]{Key: modelURN, Value: &supportedDataModel{
 		url:  "https://cwmp-data-models.broadband-forum.org/tr-181-2-19-1-cwmp.xml",
 		uuid: modelUUID(m.a.Version), urn: modelURN, features: m.features(),
 	}}

@@ -105,7 +105,7 @@ func (m *Model) process() datamodel.Object {
 		Volatile: true,
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[process], error] {
 			return rowsFrom(m.p.Processes.Processes(ctx), func(r platform.Process) datamodel.Row[process] {
-				return datamodel.Row[process]{Key: strconv.FormatUint(uint64(r.PID), 10), Value: process{
+				return datamodel.Row[process]{Key: strconv.FormatUint(uint64(r.PID), 10), Value: &process{
 					pid: r.PID, command: limit(r.Command, 256), size: kib(r.Size), priority: min(r.Priority, 99),
 					cpuTime: uint32(min(r.CPUTime/time.Millisecond, math.MaxUint32)), state: r.State,
 				}}
@@ -146,7 +146,7 @@ func (m *Model) temperatureSensor() datamodel.Object {
 				if s.OK {
 					r.status, r.value, r.lastUpdate = "Enabled", s.Celsius, m.now().UTC().Truncate(time.Second)
 				}
-				return datamodel.Row[temperatureSensor]{Key: s.ID, Value: r}
+				return datamodel.Row[temperatureSensor]{Key: s.ID, Value: &r}
 			})
 		},
 	})

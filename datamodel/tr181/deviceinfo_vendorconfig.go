@@ -35,7 +35,7 @@ func (m *Model) vendorConfigFile() datamodel.Object {
 	return datamodel.Define("Device.DeviceInfo.VendorConfigFile.{i}.", vendorConfigFileParams, datamodel.Source[vendorConfigFile]{
 		Rows: func(context.Context, []datamodel.Key) iter.Seq2[datamodel.Row[vendorConfigFile], error] {
 			return func(yield func(datamodel.Row[vendorConfigFile], error) bool) {
-				yield(datamodel.Row[vendorConfigFile]{Key: "configuration", Value: vendorConfigFile{
+				yield(datamodel.Row[vendorConfigFile]{Key: "configuration", Value: &vendorConfigFile{
 					name: "configuration", date: m.a.Transfers.ConfigApplied(),
 					description: "The configuration of the device, without its secrets.", useForBackupRestore: true,
 				}}, nil)

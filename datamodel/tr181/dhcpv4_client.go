@@ -101,7 +101,7 @@ func (m *Model) dhcpClientRows(ctx context.Context, _ []datamodel.Key) iter.Seq2
 			}
 			c := dhcpClient{enable: e.Value.Enabled, iface: ipInterfaceRef(e.Key), status: enabled(e.Value.Enabled), dhcpStatus: "Init"}
 			c.live(t.states[e.Key], now)
-			if !yield(datamodel.Row[dhcpClient]{Key: e.Key, Value: c}, nil) {
+			if !yield(datamodel.Row[dhcpClient]{Key: e.Key, Value: &c}, nil) {
 				return
 			}
 		}

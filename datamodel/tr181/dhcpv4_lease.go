@@ -115,7 +115,7 @@ func (m *Model) leaseClient() datamodel.Object {
 				}
 				for _, key := range t.order {
 					c := leaseClient{chaddr: key.mac, active: present == nil || present(key.mac)}
-					if key.pool == parent[0] && !yield(datamodel.Row[leaseClient]{Key: key.mac, Value: c}, nil) {
+					if key.pool == parent[0] && !yield(datamodel.Row[leaseClient]{Key: key.mac, Value: new(c)}, nil) {
 						return
 					}
 				}
@@ -185,7 +185,7 @@ func ofLeases[T any](m *Model, each func(platform.Lease, func(string, T) bool) b
 						return true
 					}
 					seen = append(seen, key)
-					return yield(datamodel.Row[T]{Key: key, Value: v}, nil)
+					return yield(datamodel.Row[T]{Key: key, Value: &v}, nil)
 				}) {
 					return
 				}

@@ -38,10 +38,10 @@ func (m *Model) dhcpOption() datamodel.Object {
 	return datamodel.Define(dhcpOptionPath, dhcpOptionParams, datamodel.Source[dhcpOption]{
 		Topics: []datamodel.Topic{ConfigChanged},
 		Rows:   m.dhcpOptionRows,
-		New: func(ctx context.Context, parent []datamodel.Key) (datamodel.Key, dhcpOption, error) {
+		New: func(ctx context.Context, parent []datamodel.Key) (datamodel.Key, *dhcpOption, error) {
 			key, row, err := m.p.DHCP.Options.Fresh(ctx)
 			row.Pool = parent[0]
-			return key, optionRow(row), lacking(err)
+			return key, new(optionRow(row)), lacking(err)
 		},
 		Unique: [][]string{{"Tag"}},
 		Check:  checkDHCPOption,
@@ -73,7 +73,7 @@ func (m *Model) dhcpOptionRows(ctx context.Context, parent []datamodel.Key) iter
 			return
 		}
 		for _, e := range all {
-			if e.Value.Pool == parent[0] && !yield(datamodel.Row[dhcpOption]{Key: e.Key, Value: optionRow(e.Value)}, nil) {
+			if e.Value.Pool == parent[0] && !yield(datamodel.Row[dhcpOption]{Key: e.Key, Value: new(optionRow(e.Value))}, nil) {
 				return
 			}
 		}

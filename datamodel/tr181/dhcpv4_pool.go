@@ -66,15 +66,15 @@ func (m *Model) dhcpPool() datamodel.Object {
 	return datamodel.Define(dhcpPoolPath, dhcpPoolParams, datamodel.Source[dhcpPool]{
 		Topics: []datamodel.Topic{ConfigChanged, AddressChanged, InterfaceChanged},
 		Rows:   m.dhcpPoolRows,
-		New: func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, dhcpPool, error) {
+		New: func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, *dhcpPool, error) {
 			key, row, err := m.p.DHCP.Pools.Fresh(ctx)
 			if err != nil {
-				return "", dhcpPool{}, lacking(err)
+				return "", nil, lacking(err)
 			}
 			all, err := m.rankedPools(ctx)
 			p := poolRow(rankedPool{key, row, row.Mask})
 			p.status, p.order = rowStatus(p.enable, false, "", nil), uint32(len(all)+1)
-			return key, p, err
+			return key, &p, err
 		},
 		Check: checkDHCPPool,
 		Stage: m.stageDHCPPool,
@@ -158,7 +158,7 @@ func (m *Model) dhcpPoolRows(ctx context.Context, _ []datamodel.Key) iter.Seq2[d
 			p := poolRow(e)
 			p.order = uint32(i + 1)
 			p.status = rowStatus(p.enable && state.on, p.complete(state.interfaces), e.key, state.taken)
-			if !yield(datamodel.Row[dhcpPool]{Key: e.key, Value: p}, nil) {
+			if !yield(datamodel.Row[dhcpPool]{Key: e.key, Value: &p}, nil) {
 				return
 			}
 		}

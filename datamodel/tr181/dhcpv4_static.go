@@ -41,10 +41,10 @@ func (m *Model) staticAddress() datamodel.Object {
 	return datamodel.Define(staticAddressPath, staticAddressParams, datamodel.Source[staticAddress]{
 		Topics: []datamodel.Topic{ConfigChanged},
 		Rows:   m.staticAddressRows,
-		New: func(ctx context.Context, parent []datamodel.Key) (datamodel.Key, staticAddress, error) {
+		New: func(ctx context.Context, parent []datamodel.Key) (datamodel.Key, *staticAddress, error) {
 			key, row, err := m.p.DHCP.Hosts.Fresh(ctx)
 			row.Pool = parent[0]
-			return key, staticRow(row), lacking(err)
+			return key, new(staticRow(row)), lacking(err)
 		},
 		Unique: [][]string{{"Chaddr"}},
 		Check: func(c datamodel.Change[staticAddress]) error {
@@ -74,7 +74,7 @@ func (m *Model) staticAddressRows(ctx context.Context, parent []datamodel.Key) i
 			if pool == "" {
 				pool = poolOf(pools, e.Value.Addr)
 			}
-			if pool == parent[0] && !yield(datamodel.Row[staticAddress]{Key: e.Key, Value: staticRow(e.Value)}, nil) {
+			if pool == parent[0] && !yield(datamodel.Row[staticAddress]{Key: e.Key, Value: new(staticRow(e.Value))}, nil) {
 				return
 			}
 		}

@@ -265,7 +265,7 @@ func (m *Model) routeHop() datamodel.Object {
 					for _, t := range h.Times {
 						r.times = append(r.times, strconv.FormatUint(uint64(millis(t)), 10))
 					}
-					if !yield(datamodel.Row[routeHop]{Key: strconv.Itoa(i + 1), Value: r}, nil) {
+					if !yield(datamodel.Row[routeHop]{Key: strconv.Itoa(i + 1), Value: &r}, nil) {
 						return
 					}
 				}

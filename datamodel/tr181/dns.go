@@ -98,9 +98,9 @@ func (m *Model) nameServers(relay bool, count string) datamodel.Source[dnsServer
 		src.ReadOnly = []string{"Enable", "DNSServer", "Interface"}
 		return src
 	}
-	src.New = func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, dnsServer, error) {
+	src.New = func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, *dnsServer, error) {
 		key, _, err := m.p.Forwards.Fresh(ctx)
-		return key, dnsServer{status: "Disabled", origin: "Static", kept: true}, lacking(err)
+		return key, &dnsServer{status: "Disabled", origin: "Static", kept: true}, lacking(err)
 	}
 	src.Check = checkNameServer
 	src.Stage = func(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[dnsServer]) error {
@@ -181,7 +181,7 @@ func (m *Model) eachNameServer(ctx context.Context, relay bool, yield func(datam
 		if f.Enabled {
 			seen[f.Server] = true
 		}
-		if !yield(datamodel.Row[dnsServer]{Key: e.Key, Value: r}, nil) {
+		if !yield(datamodel.Row[dnsServer]{Key: e.Key, Value: &r}, nil) {
 			return
 		}
 	}
@@ -197,7 +197,7 @@ func (m *Model) eachNameServer(ctx context.Context, relay bool, yield func(datam
 		if r.origin == "" {
 			r.origin = "Static"
 		}
-		if !yield(datamodel.Row[dnsServer]{Key: key, Value: r}, nil) {
+		if !yield(datamodel.Row[dnsServer]{Key: key, Value: &r}, nil) {
 			return
 		}
 	}

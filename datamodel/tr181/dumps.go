@@ -151,7 +151,7 @@ func linkRows[T any](m *Model, has func(platform.Link) bool, row func(platform.L
 				return
 			}
 			for _, l := range t.all {
-				if has(l) && !yield(datamodel.Row[T]{Key: l.Name, Value: row(l, t)}, nil) {
+				if has(l) && !yield(datamodel.Row[T]{Key: l.Name, Value: new(row(l, t))}, nil) {
 					return
 				}
 			}

@@ -64,7 +64,7 @@ func (m *Model) host() datamodel.Object {
 					return
 				}
 				for _, mac := range all.order {
-					if !yield(datamodel.Row[host]{Key: mac, Value: *all.by[mac]}, nil) {
+					if !yield(datamodel.Row[host]{Key: mac, Value: all.by[mac]}, nil) {
 						return
 					}
 				}
@@ -111,7 +111,7 @@ func (m *Model) hostAddresses(path string, params []datamodel.Param[hostAddress]
 					return
 				}
 				for _, a := range h.addrs {
-					if family(a) && !yield(datamodel.Row[hostAddress]{Key: a, Value: hostAddress{a}}, nil) {
+					if family(a) && !yield(datamodel.Row[hostAddress]{Key: a, Value: &hostAddress{a}}, nil) {
 						return
 					}
 				}

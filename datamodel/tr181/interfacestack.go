@@ -77,7 +77,7 @@ func (m *Model) wifiLayers(ctx context.Context, yield func(datamodel.Row[interfa
 }
 
 func layerPair(higher, lower datamodel.Ref) datamodel.Row[interfaceStack] {
-	return datamodel.Row[interfaceStack]{Key: layerKey(higher) + ">" + layerKey(lower), Value: interfaceStack{higher: higher, lower: lower}}
+	return datamodel.Row[interfaceStack]{Key: layerKey(higher) + ">" + layerKey(lower), Value: &interfaceStack{higher: higher, lower: lower}}
 }
 
 // layerKey names an interface object by its table and its keys, not by its

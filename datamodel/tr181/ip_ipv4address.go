@@ -52,8 +52,8 @@ func (m *Model) ipv4Address() datamodel.Object {
 	}
 	switch {
 	case m.logical():
-		src.New = func(context.Context, []datamodel.Key) (datamodel.Key, ipv4Address, error) {
-			return newAddressKey(), freshIPv4Address, nil
+		src.New = func(context.Context, []datamodel.Key) (datamodel.Key, *ipv4Address, error) {
+			return newAddressKey(), new(freshIPv4Address), nil
 		}
 		src.Stage = m.stageConfiguredIPv4
 	case m.canWrite():
@@ -88,7 +88,7 @@ func (m *Model) ipv4AddressRows(ctx context.Context, parent []datamodel.Key) ite
 			}
 		}
 		for _, a := range have.rest() {
-			row := datamodel.Row[ipv4Address]{Key: a.Prefix.String(), Value: ipv4Address{
+			row := datamodel.Row[ipv4Address]{Key: a.Prefix.String(), Value: &ipv4Address{
 				enable: true, status: "Enabled", address: a.Prefix.Addr().String(), mask: maskOf(a.Prefix.Bits()),
 				addressingType: m.addressingType(ctx, a),
 			}}

@@ -63,8 +63,8 @@ func (m *Model) ipv6Address() datamodel.Object {
 	}
 	switch {
 	case m.logical():
-		src.New = func(context.Context, []datamodel.Key) (datamodel.Key, ipv6Address, error) {
-			return newAddressKey(), freshIPv6Address, nil
+		src.New = func(context.Context, []datamodel.Key) (datamodel.Key, *ipv6Address, error) {
+			return newAddressKey(), new(freshIPv6Address), nil
 		}
 		src.Stage = m.stageConfiguredIPv6
 	case m.canWrite():
@@ -118,7 +118,7 @@ func (m *Model) ipv6AddressRows(ctx context.Context, parent []datamodel.Key) ite
 				prefix: prefixRef(a),
 			}
 			r.live(a, now)
-			if !yield(datamodel.Row[ipv6Address]{Key: a.Prefix.String(), Value: r}, nil) {
+			if !yield(datamodel.Row[ipv6Address]{Key: a.Prefix.String(), Value: &r}, nil) {
 				return
 			}
 		}

@@ -105,7 +105,7 @@ func (m *Model) ipv6PrefixRows(ctx context.Context, parent []datamodel.Key) iter
 			}
 		}
 		for _, g := range groups {
-			if !yield(datamodel.Row[ipv6Prefix]{Key: g[0].Prefix.Masked().String(), Value: prefixRow(g, m.now())}, nil) {
+			if !yield(datamodel.Row[ipv6Prefix]{Key: g[0].Prefix.Masked().String(), Value: new(prefixRow(g, m.now()))}, nil) {
 				return
 			}
 		}

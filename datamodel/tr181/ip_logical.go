@@ -27,9 +27,9 @@ func (m *Model) logicalInterfaces() datamodel.Source[ipInterface] {
 	src := datamodel.Source[ipInterface]{
 		Topics: []datamodel.Topic{LinkChanged, InterfaceChanged, ConfigChanged},
 		Rows:   m.logicalInterfaceRows,
-		New: func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, ipInterface, error) {
+		New: func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, *ipInterface, error) {
 			key, row, err := m.p.Interfaces.Table.Fresh(ctx)
-			return key, m.logicalInterface(key, row, &interfaceTable{}, &linkTable{}), lacking(err)
+			return key, new(m.logicalInterface(key, row, &interfaceTable{}, &linkTable{})), lacking(err)
 		},
 		Stage: m.stageLogicalInterface,
 	}
@@ -55,7 +55,7 @@ func (m *Model) logicalInterfaceRows(ctx context.Context, _ []datamodel.Key) ite
 			return
 		}
 		for _, r := range t.rows {
-			if !yield(datamodel.Row[ipInterface]{Key: r.Key, Value: m.logicalInterface(r.Key, r.Value, t, links)}, nil) {
+			if !yield(datamodel.Row[ipInterface]{Key: r.Key, Value: new(m.logicalInterface(r.Key, r.Value, t, links))}, nil) {
 				return
 			}
 		}
@@ -255,7 +255,7 @@ func configuredAddresses[T any](ctx context.Context, m *Model, key string, famil
 			return
 		}
 		for _, a := range t.rows[i].Value.Addrs {
-			if family(a.Prefix.Addr()) && !yield(datamodel.Row[T]{Key: a.Key, Value: row(a)}, nil) {
+			if family(a.Prefix.Addr()) && !yield(datamodel.Row[T]{Key: a.Key, Value: new(row(a))}, nil) {
 				return
 			}
 		}

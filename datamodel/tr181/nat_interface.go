@@ -57,11 +57,11 @@ func (m *Model) natInterface() datamodel.Object {
 	return datamodel.Define(natInterfacePath, natInterfaceParams, datamodel.Source[natInterface]{
 		Topics: []datamodel.Topic{ConfigChanged, LinkChanged, InterfaceChanged},
 		Rows:   m.natInterfaceRows,
-		New: func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, natInterface, error) {
+		New: func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, *natInterface, error) {
 			key, row, err := m.p.NAT.Interfaces.Fresh(ctx)
 			n := natRow(row)
 			n.status = rowStatus(n.enable, false, "", nil)
-			return key, n, lacking(err)
+			return key, &n, lacking(err)
 		},
 		Unique: [][]string{{"Interface"}},
 		Stage: func(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[natInterface]) error {
@@ -104,7 +104,7 @@ func (m *Model) natInterfaceRows(ctx context.Context, _ []datamodel.Key) iter.Se
 			n := natRow(e.Value)
 			_, there := interfaces[e.Value.Interface]
 			n.status = rowStatus(n.enable, there, e.Key, taken)
-			if !yield(datamodel.Row[natInterface]{Key: e.Key, Value: n}, nil) {
+			if !yield(datamodel.Row[natInterface]{Key: e.Key, Value: &n}, nil) {
 				return
 			}
 		}

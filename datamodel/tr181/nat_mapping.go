@@ -68,11 +68,11 @@ func (m *Model) portMapping() datamodel.Object {
 	return datamodel.Define(portMappingPath, portMappingParams, datamodel.Source[portMapping]{
 		Topics: []datamodel.Topic{ConfigChanged, LinkChanged, InterfaceChanged},
 		Rows:   m.portMappingRows,
-		New: func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, portMapping, error) {
+		New: func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, *portMapping, error) {
 			key, row, err := m.p.NAT.Mappings.Fresh(ctx)
 			p := mappingRow(row, 0)
 			p.status = rowStatus(p.enable, false, "", nil)
-			return key, p, lacking(err)
+			return key, &p, lacking(err)
 		},
 		Unique: [][]string{{"RemoteHost", "ExternalPort", "Protocol"}},
 		Check:  checkPortMapping,
@@ -104,7 +104,7 @@ func (m *Model) portMappingRows(ctx context.Context, _ []datamodel.Key) iter.Seq
 			}
 			p := mappingRow(e.Value, left)
 			p.status = rowStatus(p.enable, p.complete(interfaces), e.Key, taken)
-			if !yield(datamodel.Row[portMapping]{Key: e.Key, Value: p}, nil) {
+			if !yield(datamodel.Row[portMapping]{Key: e.Key, Value: &p}, nil) {
 				return
 			}
 		}

@@ -85,7 +85,7 @@ func (m *Model) ndInterface() datamodel.Object {
 					if !ok || !hasIPInterface(l) || l.Kind == platform.LinkLoopback {
 						continue
 					}
-					if !yield(datamodel.Row[ndInterface]{Key: s.Link, Value: ndSetting(s, ref(s.Link, true))}, nil) {
+					if !yield(datamodel.Row[ndInterface]{Key: s.Link, Value: new(ndSetting(s, ref(s.Link, true)))}, nil) {
 						return
 					}
 				}

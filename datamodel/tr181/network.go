@@ -223,11 +223,13 @@ func (m *Model) keepLink(ctx context.Context, tx *datamodel.Tx, name string, wan
 	at := []datamodel.Key{name}
 	s, have := edits.kept[name]
 	if !have {
-		s, err = m.links.Load(ctx, at)
+		kept, err := m.links.Load(ctx, at)
 		if err != nil && !errors.Is(err, datamodel.ErrGone) {
 			return err
 		}
-		have = err == nil
+		if have = err == nil; have {
+			s = *kept
+		}
 	}
 	c := datamodel.Change[linkSetting]{New: &s}
 	if was := s; have {

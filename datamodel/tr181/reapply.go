@@ -198,7 +198,7 @@ func wanted[T, V any](rows iter.Seq2[datamodel.Row[T], error], value func(*T) (V
 		if err != nil {
 			return nil, err
 		}
-		if v, on := value(&row.Value); on {
+		if v, on := value(row.Value); on {
 			all = append(all, v)
 		}
 	}

@@ -82,7 +82,7 @@ func configuredRoutes[T any](ctx context.Context, m *Model, ipv6 bool, row func(
 			return
 		}
 		for _, e := range all {
-			if e.Value.Dest.Addr().Is6() == ipv6 && !yield(datamodel.Row[T]{Key: e.Key, Value: row(e.Value)}, nil) {
+			if e.Value.Dest.Addr().Is6() == ipv6 && !yield(datamodel.Row[T]{Key: e.Key, Value: new(row(e.Value))}, nil) {
 				return
 			}
 		}
@@ -120,8 +120,8 @@ func mergedRoutes[T any](has iter.Seq2[platform.Route, error], kept iter.Seq2[da
 				yield(row, err)
 				return
 			}
-			want, on := route(&row.Value)
-			*status(&row.Value) = routeStatus(want, on)
+			want, on := route(row.Value)
+			*status(row.Value) = routeStatus(want, on)
 			if on {
 				wants[want.Dest] = append(wants[want.Dest], wantedRoute{want, len(ours)})
 			}
@@ -135,10 +135,10 @@ func mergedRoutes[T any](has iter.Seq2[platform.Route, error], kept iter.Seq2[da
 			claimed := false
 			for _, w := range wants[r.Dest] {
 				if sameRoute(w.Route, r) {
-					*status(&ours[w.row].Value), claimed = "Enabled", true
+					*status(ours[w.row].Value), claimed = "Enabled", true
 				}
 			}
-			if !claimed && !yield(datamodel.Row[T]{Key: routeKey(r), Value: system(r)}, nil) {
+			if !claimed && !yield(datamodel.Row[T]{Key: routeKey(r), Value: new(system(r))}, nil) {
 				return
 			}
 		}

@@ -35,7 +35,7 @@ func TestManyRoutesReadKeptRowsOnce(t *testing.T) {
 	kept := func(yield func(datamodel.Row[ipv4Route], error) bool) {
 		for i := range ours {
 			row := ipv4Route{enable: true, dest: fmt.Sprintf("100.64.%d.0", 2*i), mask: "255.255.255.0", gateway: "192.0.2.1", metric: -1}
-			if !yield(datamodel.Row[ipv4Route]{Key: fmt.Sprint(i), Value: row}, nil) {
+			if !yield(datamodel.Row[ipv4Route]{Key: fmt.Sprint(i), Value: &row}, nil) {
 				return
 			}
 		}

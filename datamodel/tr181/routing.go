@@ -36,7 +36,7 @@ func (m *Model) router() datamodel.Object {
 	src := datamodel.Source[router]{
 		Rows: func(context.Context, []datamodel.Key) iter.Seq2[datamodel.Row[router], error] {
 			return func(yield func(datamodel.Row[router], error) bool) {
-				yield(datamodel.Row[router]{Key: mainRouter, Value: router{enable: true, status: "Enabled"}}, nil)
+				yield(datamodel.Row[router]{Key: mainRouter, Value: &router{enable: true, status: "Enabled"}}, nil)
 			}
 		},
 	}

@@ -57,9 +57,9 @@ func (m *Model) ipv4Forwarding() datamodel.Object {
 	}
 	switch {
 	case m.configuresRoutes():
-		src.New = func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, ipv4Route, error) {
+		src.New = func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, *ipv4Route, error) {
 			key, _, err := m.p.Routing.Fresh(ctx)
-			return key, freshIPv4Route, lacking(err)
+			return key, new(freshIPv4Route), lacking(err)
 		}
 		src.Stage = m.stageConfiguredIPv4Route
 	case m.keepsRoutes():

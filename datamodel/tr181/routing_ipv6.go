@@ -55,9 +55,9 @@ func (m *Model) ipv6Forwarding() datamodel.Object {
 	}
 	switch {
 	case m.configuresRoutes():
-		src.New = func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, ipv6Route, error) {
+		src.New = func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, *ipv6Route, error) {
 			key, _, err := m.p.Routing.Fresh(ctx)
-			return key, freshIPv6Route, lacking(err)
+			return key, new(freshIPv6Route), lacking(err)
 		}
 		src.Stage = m.stageConfiguredIPv6Route
 	case m.keepsRoutes():

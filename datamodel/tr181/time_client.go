@@ -46,7 +46,7 @@ func (m *Model) timeClient() datamodel.Object {
 				if err == nil && m.p.Timing == nil && !c.Enabled && len(c.Servers) == 0 {
 					return
 				}
-				yield(datamodel.Row[timeClient]{Key: "system", Value: timeClient{
+				yield(datamodel.Row[timeClient]{Key: "system", Value: &timeClient{
 					enable: c.Enabled, status: syncStatus(s), mode: "Unicast", port: 123, version: 4, servers: c.Servers,
 				}}, err)
 			}

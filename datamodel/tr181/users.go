@@ -35,14 +35,14 @@ func (m *Model) user() datamodel.Object {
 		Topics: []datamodel.Topic{ConfigChanged},
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[user], error] {
 			return rowsFrom(m.p.Users.Rows(ctx), func(e platform.Entry[platform.User]) datamodel.Row[user] {
-				return datamodel.Row[user]{Key: e.Key, Value: user{
+				return datamodel.Row[user]{Key: e.Key, Value: &user{
 					enable: e.Value.Enabled, username: e.Value.Name, language: e.Value.Language,
 				}}
 			})
 		},
-		New: func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, user, error) {
+		New: func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, *user, error) {
 			key, _, err := m.p.Users.Fresh(ctx)
-			return key, user{}, lacking(err)
+			return key, &user{}, lacking(err)
 		},
 		Unique: [][]string{{"Username"}},
 		Check:  checkUser,

@@ -85,7 +85,7 @@ func (m *Model) voiceTable(path, table string, params []voiceParam, rows func(co
 					return
 				}
 				for key, r := range rows(ctx, s) {
-					if !yield(datamodel.Row[voiceRow]{Key: key, Value: r}, nil) {
+					if !yield(datamodel.Row[voiceRow]{Key: key, Value: &r}, nil) {
 						return
 					}
 				}

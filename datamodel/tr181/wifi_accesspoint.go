@@ -91,10 +91,10 @@ func (m *Model) wifiAccessPoint() datamodel.Object {
 
 // newWiFiAccessPoint is what AddObject makes: closed and switched off, with the
 // defaults of the BBF table where a row of the platform has none.
-func (m *Model) newWiFiAccessPoint(ctx context.Context, _ []datamodel.Key) (datamodel.Key, wifiAccessPoint, error) {
+func (m *Model) newWiFiAccessPoint(ctx context.Context, _ []datamodel.Key) (datamodel.Key, *wifiAccessPoint, error) {
 	w, err := m.readWireless(ctx)
 	if err != nil {
-		return "", wifiAccessPoint{}, err
+		return "", nil, err
 	}
 	key, a, err := m.p.WiFi.AccessPoints.Fresh(ctx)
 	a.Enabled, a.SSID = false, ""
@@ -104,7 +104,7 @@ func (m *Model) newWiFiAccessPoint(ctx context.Context, _ []datamodel.Key) (data
 	if a.Security.RadiusPort == 0 {
 		a.Security.RadiusPort = 1812
 	}
-	return key, w.accessPoint(a), lacking(err)
+	return key, new(w.accessPoint(a)), lacking(err)
 }
 
 func (m *Model) wifiAccessPointRows(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[wifiAccessPoint], error] {
@@ -119,7 +119,7 @@ func (m *Model) wifiAccessPointRows(ctx context.Context, _ []datamodel.Key) iter
 			return
 		}
 		for _, e := range aps {
-			if !yield(datamodel.Row[wifiAccessPoint]{Key: e.Key, Value: w.accessPoint(e.Value)}, nil) {
+			if !yield(datamodel.Row[wifiAccessPoint]{Key: e.Key, Value: new(w.accessPoint(e.Value))}, nil) {
 				return
 			}
 		}

@@ -116,7 +116,7 @@ func (m *Model) wifiRadioRows(ctx context.Context, _ []datamodel.Key) iter.Seq2[
 		}
 		for _, e := range radios {
 			s, there := radioState(states, e.Key)
-			if !yield(datamodel.Row[wifiRadio]{Key: e.Key, Value: newWiFiRadio(e.Value, s, there)}, nil) {
+			if !yield(datamodel.Row[wifiRadio]{Key: e.Key, Value: new(newWiFiRadio(e.Value, s, there))}, nil) {
 				return
 			}
 		}

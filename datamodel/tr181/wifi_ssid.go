@@ -53,10 +53,10 @@ func (m *Model) wifiSSID() datamodel.Object {
 		Topics: []datamodel.Topic{WiFiChanged, ConfigChanged},
 		Rows:   m.wifiSSIDRows,
 		Check:  checkWiFiSSID,
-		New: func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, wifiSSID, error) {
+		New: func(ctx context.Context, _ []datamodel.Key) (datamodel.Key, *wifiSSID, error) {
 			key, s, err := m.p.WiFi.SSIDs.Fresh(ctx)
 			s.Enabled, s.Radio = false, "" // as the BBF table has it
-			return key, wifiSSID{SSID: s, status: "Down", name: key, text: shown(s.Name), mldUnit: noMLD}, lacking(err)
+			return key, &wifiSSID{SSID: s, status: "Down", name: key, text: shown(s.Name), mldUnit: noMLD}, lacking(err)
 		},
 		Stage: func(ctx context.Context, tx *datamodel.Tx, at []datamodel.Key, c datamodel.Change[wifiSSID]) error {
 			if c.New == nil {
@@ -97,7 +97,7 @@ func (m *Model) wifiSSIDRows(ctx context.Context, _ []datamodel.Key) iter.Seq2[d
 			if e.Value.Radio != "" {
 				row.lowerLayers = []datamodel.Ref{wifiRef(wifiRadioPath, e.Value.Radio)}
 			}
-			if !yield(datamodel.Row[wifiSSID]{Key: e.Key, Value: row}, nil) {
+			if !yield(datamodel.Row[wifiSSID]{Key: e.Key, Value: &row}, nil) {
 				return
 			}
 		}

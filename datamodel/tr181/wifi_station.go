@@ -63,7 +63,7 @@ func (m *Model) wifiStation() datamodel.Object {
 					return
 				}
 				for i := range all {
-					if !yield(datamodel.Row[wifiStation]{Key: upMAC(all[i].MAC), Value: newWiFiStation(&all[i])}, nil) {
+					if !yield(datamodel.Row[wifiStation]{Key: upMAC(all[i].MAC), Value: new(newWiFiStation(&all[i]))}, nil) {
 						return
 					}
 				}

@@ -96,7 +96,7 @@ func (m *Model) providerKey() datamodel.Object {
 		Rows: func(ctx context.Context, _ []datamodel.Key) iter.Seq2[datamodel.Row[providerKey], error] {
 			return func(yield func(datamodel.Row[providerKey], error) bool) {
 				for _, k := range m.a.Provider.ProviderState().Keys {
-					row := datamodel.Row[providerKey]{Key: k.Name, Value: providerKey{k.Name, k.Value, k.Origin, k.Known}}
+					row := datamodel.Row[providerKey]{Key: k.Name, Value: &providerKey{k.Name, k.Value, k.Origin, k.Known}}
 					if !yield(row, nil) {
 						return
 					}
