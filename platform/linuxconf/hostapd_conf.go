@@ -34,8 +34,15 @@ type lines struct {
 	err  error
 }
 
+// longestLine is less than hostapd reads at once: it takes the rest of a longer line
+// for the next one.
+const longestLine = 4000
+
 // set writes a line. No message has the value: it may be a secret.
 func (l *lines) set(name, value string) {
+	if l.err == nil && len(name)+len(value) > longestLine {
+		l.err = fmt.Errorf("%s: %d bytes are more than hostapd takes in a line", name, len(value))
+	}
 	if l.err == nil && strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 		l.err = fmt.Errorf("%s: a control character has no place in hostapd's configuration", name)
 	}
@@ -201,11 +208,16 @@ func passphrase(s *platform.WiFiSecurity) string {
 	return s.Passphrase
 }
 
+// longestSecret is of RADIUS, in bytes; RFC 2865 §3 wants 16 at least and names no
+// bound. With its name it fits a line.
+const longestSecret = 1024
+
 // What keeps a network off the air, although it is on.
 var (
 	errNameless  = errors.New("it has no name")
 	errNoSecret  = errors.New("its mode needs a passphrase of 8 to 63 characters, or a key where it is not WPA3")
 	errNoServer  = errors.New("its mode needs a RADIUS server, and a secret of it")
+	errSecret    = errors.New("its RADIUS secret is longer than hostapd takes")
 	errNoHostapd = errors.New("hostapd does not have its mode")
 	errOld6GHz   = errors.New("on 6 GHz there is WPA3 and OWE only")
 )
@@ -228,6 +240,9 @@ func (n *wlan) lacks(band string) error {
 	case strings.HasSuffix(s.Mode, "-Enterprise"):
 		if !s.RadiusServer.IsValid() || s.RadiusServer.IsUnspecified() || s.RadiusServer.Zone() != "" || s.RadiusSecret == "" {
 			return errNoServer
+		}
+		if len(s.RadiusSecret) > longestSecret {
+			return errSecret
 		}
 	case strings.HasSuffix(s.Mode, "-Personal"), strings.HasSuffix(s.Mode, "-Transition"):
 		if (len(pass) < 8 || len(pass) > 63) && (pass != "" || len(s.PSK) != 32 || strings.Contains(x.keys, "SAE")) {

@@ -57,6 +57,9 @@ func (c *control) receive() (string, error) {
 // ask sends a request and returns its answer. Events that come before it are
 // dropped: whoever asks looks afterwards anyway.
 func (c *control) ask(ctx context.Context, request string) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
 	deadline := time.Now().Add(replyTime)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
@@ -272,6 +275,7 @@ const settle = 45 * time.Second
 func (c *control) await(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, settle)
 	defer stop()
+	defer context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })()
 	if _, err := c.ask(ctx, "ATTACH"); err != nil {
 		return err
 	}
@@ -285,11 +289,16 @@ func (c *control) await(ctx context.Context) error {
 		case s.state == "DISABLED", s.state == "UNINITIALIZED":
 			return fmt.Errorf("hostapd has taken its configuration, and is %s (journalctl -u 'hostapd@*')", s.state)
 		}
-		deadline, _ := ctx.Deadline()
-		if err := c.conn.SetDeadline(deadline); err != nil {
+		if err := c.conn.SetDeadline(time.Time{}); err != nil {
 			return err
 		}
-		if _, err := c.receive(); err != nil { // the next event
+		if err = ctx.Err(); err == nil { // else its end came before we took the deadline away
+			_, err = c.receive() // the next event
+		}
+		if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+			return ctx.Err()
+		}
+		if err != nil {
 			return fmt.Errorf("hostapd is %s after %s: %w", s.state, settle, err)
 		}
 	}

@@ -23,6 +23,7 @@ type cell struct {
 	link   string // its network interface, after which hostapd's file is called
 	survey bool   // it can measure its channels, and so choose one
 	nets   []wlan
+	left   []leftOut // networks that are on and could not be offered
 }
 
 // bandIDs are the kernel's numbers of the bands.

@@ -351,23 +351,35 @@ func TestAwaitEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.end()
-	h, err := dialControl(dir, "wlan0")
-	if err != nil {
-		t.Fatal(err)
+	dial := func() *control {
+		h, err := dialControl(dir, "wlan0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { h.Close() })
+		return h
 	}
-	defer h.Close()
+	ended, end := context.WithCancel(t.Context())
+	told := make(chan error)
+	h := dial()
+	go func() { told <- h.await(ended) }()
+	s.wait(t, "STATUS")
+	end() // the agent is to end: it has less time than a radio
+	if err := <-told; !errors.Is(err, context.Canceled) {
+		t.Errorf("it waits on: %v", err)
+	}
 	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer stop()
-	if err := h.await(ctx); err == nil {
+	if err := dial().await(ctx); err == nil {
 		t.Error("it looks for a channel for ever, and that will do")
 	}
 	s.become("DISABLED", "<3>ACS-FAILED ")
-	if err := h.await(t.Context()); err == nil || !strings.Contains(err.Error(), "DISABLED") {
+	if err := dial().await(t.Context()); err == nil || !strings.Contains(err.Error(), "DISABLED") {
 		t.Errorf("%v", err)
 	}
 	gone, stop := context.WithCancel(t.Context())
 	stop()
-	if _, err := h.ask(gone, "PING"); !errors.Is(err, context.Canceled) {
+	if _, err := dial().ask(gone, "PING"); !errors.Is(err, context.Canceled) {
 		t.Errorf("it asks on: %v", err)
 	}
 }

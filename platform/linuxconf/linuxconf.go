@@ -449,5 +449,8 @@ func (c *config) forget(ctx context.Context) error {
 			failed = append(failed, fmt.Errorf("%s: %w", a.name, err))
 		}
 	}
-	return errors.Join(append(failed, os.RemoveAll(c.dir))...)
+	if err := errors.Join(failed...); err != nil {
+		return err // who tries again still finds how things were
+	}
+	return os.RemoveAll(c.dir)
 }

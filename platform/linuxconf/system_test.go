@@ -190,6 +190,22 @@ func TestHostName(t *testing.T) {
 	}
 }
 
+// TestResetTriedAgain: a reset that a daemon stood in the way of still knows how
+// things were when it is tried again.
+func TestResetTriedAgain(t *testing.T) {
+	b := newBoard(t, startDaemons(t))
+	change(t, b, b.p.Host, func(h *platform.HostConfig) { h.Name = "gw-1" })
+	b.refuses("SetStaticHostname", errPolkit)
+	if err := b.p.Power.FactoryReset(t.Context()); err == nil || b.power != 0 {
+		t.Errorf("restarted %d times, with a name that stays (%v)", b.power, err)
+	}
+	b.refuses("SetStaticHostname", nil)
+	if err := b.p.Power.FactoryReset(t.Context()); err != nil || b.power != 1 {
+		t.Errorf("restarted %d times (%v)", b.power, err)
+	}
+	b.want("the system's name", b.property(staticHostname), "debian")
+}
+
 // TestTakenBack: an undo brings back what there was, in the system as well.
 func TestTakenBack(t *testing.T) {
 	b := newBoard(t, startDaemons(t))

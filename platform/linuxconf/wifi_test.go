@@ -231,7 +231,10 @@ func TestIncompleteNetworks(t *testing.T) {
 	for name, change := range map[string]func(*platform.WiFiSecurity){
 		"no passphrase": func(s *platform.WiFiSecurity) { s.Passphrase = "" },
 		"no server":     func(s *platform.WiFiSecurity) { s.Mode, s.RadiusSecret = "WPA2-Enterprise", "x" },
-		"WEP":           func(s *platform.WiFiSecurity) { s.Mode, s.WEPKey = "WEP-64", []byte("12345") },
+		"long secret": func(s *platform.WiFiSecurity) { // hostapd would read its end as a line
+			s.Mode, s.RadiusServer, s.RadiusSecret = "WPA2-Enterprise", ip("192.0.2.1"), strings.Repeat("x", 4069)+"interface=eth0"
+		},
+		"WEP": func(s *platform.WiFiSecurity) { s.Mode, s.WEPKey = "WEP-64", []byte("12345") },
 		"WPA3 by a key": func(s *platform.WiFiSecurity) {
 			s.Mode, s.Passphrase, s.PSK, s.MFP = "WPA3-Personal", "", []byte(strings.Repeat("k", 32)), "Required"
 		},
