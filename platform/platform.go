@@ -341,7 +341,7 @@ type Network interface {
 // Rollback is legal after Prepare and after a failed or a successful Commit.
 // A refusal that concerns one of the changes is an [*ItemError]; what is not
 // there is [ErrGone] in it. Rollback restores also what the system took along:
-// addresses and routes that went with a link, and does not touch what others
+// addresses and routes that went with a link or its IPv6, and does not touch what others
 // have changed meanwhile.
 type NetworkBatch interface {
 	// AddAddress adds an address; one whose Valid is not positive is for ever.
@@ -353,6 +353,8 @@ type NetworkBatch interface {
 	DeleteRoute(r Route) (item int)
 	SetLink(name string, enabled bool) (item int)
 	SetMTU(name string, mtu uint32) (item int)
+	// SetIPv6 switches IPv6 on a link on or off.
+	SetIPv6(name string, enabled bool) (item int)
 
 	Prepare(ctx context.Context) error
 	Commit(ctx context.Context) (deferred bool, err error)

@@ -15,7 +15,8 @@ import (
 
 // Device.IP.Interface.{i}.: whatever can have addresses, by the name of the
 // link or, where the platform has them, of the logical interface
-// (ip_logical.go). Of a link Linux switches IPv4 on and off with the link only.
+// (ip_logical.go). Of a link Linux switches IPv4 on and off with the link only, and
+// IPv6 by itself.
 type ipInterface struct {
 	enable      bool
 	ipv4Enable  bool
@@ -62,9 +63,9 @@ func (m *Model) ipInterface() datamodel.Object {
 // linkInterfaces is the source where links are the interfaces.
 func (m *Model) linkInterfaces() datamodel.Source[ipInterface] {
 	src := datamodel.Source[ipInterface]{
-		Topics:   []datamodel.Topic{LinkChanged},
+		Topics:   []datamodel.Topic{LinkChanged, AddressChanged},
 		Rows:     m.ipInterfaceRows,
-		ReadOnly: []string{"IPv4Enable", "IPv6Enable", "LowerLayers"},
+		ReadOnly: []string{"IPv4Enable", "LowerLayers"},
 		Without:  []string{"ULAEnable"},
 		Stage:    m.stageLinkInterface,
 	}
@@ -72,7 +73,7 @@ func (m *Model) linkInterfaces() datamodel.Source[ipInterface] {
 		src.Without = append(src.Without, "IPv6Enable")
 	}
 	if !m.canWrite() {
-		src.ReadOnly = append(src.ReadOnly, "Enable", "MaxMTUSize")
+		src.ReadOnly = append(src.ReadOnly, "Enable", "IPv6Enable", "MaxMTUSize")
 		src.Without = append(src.Without, "Reset")
 		src.Stage = nil
 	}
@@ -83,6 +84,9 @@ func (m *Model) stageLinkInterface(ctx context.Context, tx *datamodel.Tx, at []d
 	var want linkChange
 	if c.Set("Enable") {
 		want.enable = &c.New.enable
+	}
+	if c.Set("IPv6Enable") {
+		want.ipv6, want.has6 = &c.New.ipv6Enable, c.Old.ipv6Enable
 	}
 	// The standard's largest MTU also stands for those above it.
 	if c.Set("MaxMTUSize") && (c.New.maxMTUSize < math.MaxUint16 || c.Old.maxMTUSize < math.MaxUint16) {

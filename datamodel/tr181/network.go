@@ -25,6 +25,7 @@ type change struct {
 	Link    string            `json:",omitempty"`
 	Enabled *bool             `json:",omitempty"`
 	MTU     uint32            `json:",omitempty"`
+	IPv6    *bool             `json:",omitempty"`
 	Delete  bool              `json:",omitempty"` // the Address or Route goes
 }
 
@@ -41,6 +42,8 @@ func (c change) put(b platform.NetworkBatch) (item int) {
 		return b.AddRoute(*c.Route)
 	case c.Enabled != nil:
 		return b.SetLink(c.Link, *c.Enabled)
+	case c.IPv6 != nil:
+		return b.SetIPv6(c.Link, *c.IPv6)
 	}
 	return b.SetMTU(c.Link, c.MTU)
 }
@@ -160,17 +163,21 @@ func isItem(err error) bool {
 type linkSetting struct {
 	enable string // "true", "false", ""
 	mtu    uint32 // bytes; 0
+	ipv6   string // as enable
 }
 
 var linkSettingParams = []datamodel.Param[linkSetting]{
 	{Name: "Enable", At: func(s *linkSetting) any { return &s.enable }, Access: datamodel.ReadWrite},
 	{Name: "MaxMTUSize", At: func(s *linkSetting) any { return &s.mtu }, Access: datamodel.ReadWrite},
+	{Name: "IPv6Enable", At: func(s *linkSetting) any { return &s.ipv6 }, Access: datamodel.ReadWrite},
 }
 
 // A linkChange is what is to be changed of a link; nil means left alone.
 type linkChange struct {
 	enable *bool
 	mtu    *uint32
+	ipv6   *bool
+	has6   bool // what ipv6 changes
 }
 
 // stageLink enlists a change of the link called name.
@@ -190,6 +197,9 @@ func (m *Model) stageLink(ctx context.Context, tx *datamodel.Tx, name string, wa
 	depth := links.depth(l)
 	if want.mtu != nil && *want.mtu != l.MTU {
 		b.ask(step{do: change{Link: name, MTU: *want.mtu}, undo: change{Link: name, MTU: l.MTU}, path: tx.Path("MaxMTUSize"), depth: depth})
+	}
+	if want.ipv6 != nil && *want.ipv6 != want.has6 {
+		b.ask(step{do: change{Link: name, IPv6: want.ipv6}, undo: change{Link: name, IPv6: &want.has6}, path: tx.Path("IPv6Enable"), depth: depth})
 	}
 	if want.enable != nil && *want.enable != l.Enabled {
 		b.ask(step{do: change{Link: name, Enabled: want.enable}, undo: change{Link: name, Enabled: &l.Enabled}, path: tx.Path("Enable"), depth: depth})
@@ -244,6 +254,9 @@ func (m *Model) keepLink(ctx context.Context, tx *datamodel.Tx, name string, wan
 	}
 	if want.mtu != nil {
 		s.mtu = *want.mtu
+	}
+	if want.ipv6 != nil {
+		s.ipv6 = strconv.FormatBool(*want.ipv6)
 	}
 	edits.kept[name] = s
 	return m.links.Stage(ctx, tx, at, c)

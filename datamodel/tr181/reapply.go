@@ -42,6 +42,16 @@ func (m *Model) Reapply(ctx context.Context, t *datamodel.Tree) error {
 		m.seen = nil
 	}
 	r := reapply{m: m, fresh: map[string]bool{}, up: map[string]bool{}, owed: map[string]bool{}}
+	if m.p.IPv6 != nil && !m.logical() {
+		all, err := m.dumpIPv6Links(ctx)
+		if err != nil {
+			return err
+		}
+		r.ipv6 = map[string]bool{}
+		for _, l := range all {
+			r.ipv6[l.Link] = l.Enabled
+		}
+	}
 	now := make(map[string]linkSeen, len(links.all))
 	for _, l := range links.all {
 		was, met := m.seen[l.Name]
@@ -50,12 +60,12 @@ func (m *Model) Reapply(ctx context.Context, t *datamodel.Tree) error {
 			r.fresh[l.Name] = true
 		}
 		// It may have been down and up again between two looks.
-		if fresh || l.Enabled && (!was.enabled || !l.Changed.Equal(was.changed)) {
+		if fresh || l.Enabled && (!was.enabled || r.ipv6[l.Name] && !m.seen6[l.Name] || !l.Changed.Equal(was.changed)) {
 			r.up[l.Name] = true
 		}
 		now[l.Name] = linkSeen{l.Index, l.Enabled, l.Changed}
 	}
-	m.seen = now
+	m.seen, m.seen6 = now, r.ipv6
 	if len(r.up) == 0 && len(m.owed) == 0 {
 		return nil
 	}
@@ -81,6 +91,7 @@ func (m *Model) Reloaded() { m.anew.Store(true) }
 type reapply struct {
 	m         *Model
 	fresh, up map[string]bool // links that are new; or new, switched on or moved
+	ipv6      map[string]bool // links that have it: whether it is on; nil: nobody can say
 	owed      map[string]bool // what this run could not put back
 	errs      []error
 }
@@ -121,6 +132,10 @@ func (r *reapply) links(ctx context.Context, links *linkTable) {
 		if on := row.Value.enable == "true"; row.Value.enable != "" && on != l.Enabled {
 			r.put(ctx, "link "+l.Name, change{Link: l.Name, Enabled: &on})
 		}
+		if on := row.Value.ipv6 == "true"; r.ipv6 != nil && row.Value.ipv6 != "" && on != r.ipv6[l.Name] {
+			r.put(ctx, "link "+l.Name, change{Link: l.Name, IPv6: &on})
+			r.ipv6[l.Name] = on
+		}
 	}
 }
 
@@ -149,6 +164,9 @@ func (r *reapply) addresses(ctx context.Context, links *linkTable) {
 			return
 		}
 		for _, p := range want {
+			if r.ipv6 != nil && p.Addr().Is6() && !r.ipv6[l.Name] {
+				continue // until IPv6 is switched on
+			}
 			what := p.String() + " on " + l.Name
 			if _, ok := have.find(p); !ok && p.IsValid() && r.due(what, l.Name) {
 				a := static(l.Name, p)

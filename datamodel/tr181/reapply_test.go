@@ -144,3 +144,48 @@ func TestReapplyAfterAFastFlap(t *testing.T) {
 	reapply()
 	h.want(r, "Status=Error") // by hand, and the link has not moved since
 }
+
+// IPv6 of a link is switched by itself. The kernel has forgotten it when the link
+// comes back, and forgets the addresses of ours while it is off.
+func TestReapplyIPv6(t *testing.T) {
+	h := build(t)
+	link := platform.Link{Name: "tun0", Kind: platform.LinkTunnel, Enabled: true, MTU: 1400}
+	appear := func(index int) {
+		link.Index = index
+		h.router.EditLink("tun0", func(l *platform.Link) { *l = link })
+		h.router.SetIPv6Link(platform.IPv6Link{Link: "tun0", Enabled: true})
+	}
+	reapply := func() {
+		t.Helper()
+		if err := h.model.Reapply(t.Context(), h.tree); err != nil {
+			t.Fatal(err)
+		}
+	}
+	appear(50)
+	tun := h.find("Device.IP.Interface.", "Name", "tun0")
+	a := h.add(tun + "IPv6Address.")
+	h.set(a, "Enable=true", "IPAddress=2001:db8:77::1")
+	reapply()
+	h.set(tun, "IPv6Enable=false")
+	h.want(tun, "IPv6Enable=false", "Enable=true")
+	h.want(a, "Status=Error")
+	reapply()
+
+	h.router.RemoveLink("tun0")
+	reapply()
+	appear(51)
+	reapply()
+	h.want(tun, "IPv6Enable=false")
+	if h.hasAddress("tun0", "2001:db8:77::1/128") {
+		t.Error("an address where IPv6 is off")
+	}
+	h.set(tun, "IPv6Enable=true")
+	reapply()
+	h.want(tun, "IPv6Enable=true")
+	h.want(a, "Status=Enabled")
+
+	lo := h.find("Device.IP.Interface.", "Name", "lo")
+	if err := h.trySet(lo, "IPv6Enable=false"); err == nil || !strings.Contains(err.Error(), lo+"IPv6Enable") {
+		t.Errorf("the loopback without IPv6: %v", err)
+	}
+}

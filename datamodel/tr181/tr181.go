@@ -154,10 +154,12 @@ type Model struct {
 
 	informParameters *datamodel.Kept[informParameter]
 
-	// What Reapply found last time: each link, and what it could not put back.
-	seen map[string]linkSeen
-	owed map[string]bool
-	anew atomic.Bool // services have set up the network since
+	// What Reapply found last time: each link, those whose IPv6 was on, and what it
+	// could not put back.
+	seen  map[string]linkSeen
+	seen6 map[string]bool
+	owed  map[string]bool
+	anew  atomic.Bool // services have set up the network since
 }
 
 // Objects returns the objects that this platform and this agent can support.

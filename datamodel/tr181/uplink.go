@@ -81,6 +81,10 @@ func (c change) text() (what, value string) {
 		return "link " + c.Link, "up"
 	case c.Enabled != nil:
 		return "link " + c.Link, "down"
+	case c.IPv6 != nil && *c.IPv6:
+		return "IPv6 of " + c.Link, "on"
+	case c.IPv6 != nil:
+		return "IPv6 of " + c.Link, "off"
 	default:
 		return "MTU of " + c.Link, strconv.Itoa(int(c.MTU))
 	}

@@ -76,11 +76,17 @@ func (b *batch) Prepare(ctx context.Context) error {
 }
 
 func (r *Router) planState() plan.State {
-	off := r.state.noFamily[1]
+	ipv6 := map[string]bool{}
+	for _, l := range r.state.links {
+		ipv6[l.Name] = !r.state.noFamily[1]
+	}
+	for _, l := range r.state.ipv6 {
+		ipv6[l.Link] = l.Enabled && !r.state.noFamily[1]
+	}
 	return plan.State{
 		Links: r.state.links, Addresses: r.state.addresses, Routes: r.state.routes,
 		MTURange: func(string) (uint32, uint32) { return plan.MinMTU, 9000 },
-		IPv6Off:  func(string) bool { return off },
+		IPv6:     ipv6,
 	}
 }
 
@@ -176,7 +182,26 @@ func (b *batch) apply(c plan.Change) {
 		}
 	case plan.SetMTU:
 		b.edit(c.Link, func(l *platform.Link) { l.MTU = c.MTU })
+	case plan.SetIPv6:
+		s.ipv6 = swapIPv6(b, c.Link, c.Enabled)
+		if !c.Enabled {
+			s.addresses = swap(b, func(s *state) *[]platform.Address { return &s.addresses },
+				func(o platform.Address) bool { return o.Link == c.Link && o.Prefix.Addr().Is6() })
+			s.routes = swap(b, tableRoutes, func(o platform.Route) bool { return o.Link == c.Link && o.Dest.Addr().Is6() })
+		}
 	}
+}
+
+// swapIPv6 switches IPv6 of a link.
+func swapIPv6(b *batch, link string, on bool) []platform.IPv6Link {
+	row := platform.IPv6Link{Link: link}
+	for _, l := range b.r.state.ipv6 {
+		if l.Link == link {
+			row = l
+		}
+	}
+	row.Enabled = on
+	return swap(b, func(s *state) *[]platform.IPv6Link { return &s.ipv6 }, func(l platform.IPv6Link) bool { return l.Link == link }, row)
 }
 
 func tableRoutes(s *state) *[]platform.Route { return &s.routes }
@@ -274,6 +299,8 @@ func hints(changes []plan.Change) (events []platform.Event) {
 			events = append(events, platform.Event{Topic: platform.RouteChanged})
 		case plan.SetLink, plan.SetMTU:
 			events = append(events, platform.Event{Topic: platform.LinkChanged, Key: c.Link})
+		case plan.SetIPv6:
+			events = append(events, platform.Event{Topic: platform.AddressChanged, Key: c.Link})
 		}
 	}
 	return events

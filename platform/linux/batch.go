@@ -26,6 +26,7 @@ type batch struct {
 	b        *backend
 	prepared bool
 	links    map[string]rawLink
+	ipv6     map[string]bool
 	undo     []func(context.Context, *netlink.Handle) error
 }
 
@@ -51,7 +52,7 @@ func (b *batch) Prepare(ctx context.Context) error {
 	if s.Addresses, err = b.b.addresses(ctx); err != nil {
 		return err
 	}
-	if s.IPv6Off, err = b.b.ipv6Off(ctx); err != nil {
+	if s.IPv6, err = b.b.ipv6On(ctx); err != nil {
 		return err
 	}
 	if s.Routes, err = b.routes(ctx); err != nil {
@@ -63,7 +64,15 @@ func (b *batch) Prepare(ctx context.Context) error {
 	if err := b.multipath(s.Routes); err != nil {
 		return err
 	}
-	b.prepared = true
+	for i, c := range b.Changes() {
+		if c.Op != plan.SetIPv6 {
+			continue
+		}
+		if err := b.b.setIPv6(c.Link, ""); err != nil { // a container's /proc/sys is read-only
+			return &platform.ItemError{Item: i, Err: fmt.Errorf("%w: %w", platform.ErrUnsupported, err)}
+		}
+	}
+	b.ipv6, b.prepared = s.IPv6, true
 	return nil
 }
 
@@ -173,6 +182,8 @@ func (b *batch) apply(ctx context.Context, h *netlink.Handle, c plan.Change) err
 		return b.setLink(ctx, h, c.Link, c.Enabled)
 	case plan.SetMTU:
 		return b.setMTU(h, c.Link, c.MTU)
+	case plan.SetIPv6:
+		return b.setIPv6(ctx, c.Link, c.Enabled)
 	}
 	return platform.ErrUnsupported
 }
@@ -329,6 +340,22 @@ func (b *batch) setMTU(h *netlink.Handle, name string, mtu uint32) error {
 		return fmt.Errorf("set the MTU of %s: %w", name, err)
 	}
 	b.undo = append(b.undo, func(_ context.Context, h *netlink.Handle) error { return h.LinkSetMTU(link, old) })
+	return nil
+}
+
+// setIPv6 remembers, as setLink does, what a link loses with its IPv6.
+func (b *batch) setIPv6(ctx context.Context, name string, enabled bool) error {
+	before, err := b.b.snapshot(ctx, b.links[name].index)
+	if err != nil {
+		return err
+	}
+	disable := map[bool]string{false: "1", true: "0"}
+	if err := b.b.setIPv6(name, disable[enabled]); err != nil {
+		return fmt.Errorf("switch IPv6 of %s: %w", name, err)
+	}
+	b.undo = append(b.undo, func(ctx context.Context, _ *netlink.Handle) error {
+		return errors.Join(b.b.setIPv6(name, disable[b.ipv6[name]]), b.b.restore(ctx, before))
+	})
 	return nil
 }
 

@@ -4,10 +4,10 @@ package linux
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -92,16 +92,27 @@ func (b *backend) IPEnabled(ctx context.Context, ipv6 bool) (on bool, err error)
 	return on, nil
 }
 
-// ipv6Off tells which links cannot have IPv6 addresses.
-func (b *backend) ipv6Off(ctx context.Context) (func(string) bool, error) {
-	var on []string
+// ipv6On tells of the links that have IPv6 whether it is on.
+func (b *backend) ipv6On(ctx context.Context) (map[string]bool, error) {
+	on := map[string]bool{}
 	for l, err := range b.IPv6Links(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		if l.Enabled {
-			on = append(on, l.Link)
-		}
+		on[l.Link] = l.Enabled
 	}
-	return func(name string) bool { return !slices.Contains(on, name) }, nil
+	return on, nil
+}
+
+// setIPv6 opens the switch of a link and, unless value is "", writes it (ip-sysctl,
+// disable_ipv6).
+func (b *backend) setIPv6(link, value string) error {
+	return b.inside(func() error {
+		f, err := os.OpenFile(filepath.Join(b.paths.ipv6Conf, link, "disable_ipv6"), os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteString(value)
+		return errors.Join(err, f.Close())
+	})
 }

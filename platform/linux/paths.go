@@ -8,7 +8,8 @@ import (
 	"path/filepath"
 )
 
-// paths are the files and folders that the backend reads. Nothing is written.
+// paths are the files and folders that the backend reads. Of
+// them only the switch of a link's IPv6 is written.
 type paths struct {
 	root string
 

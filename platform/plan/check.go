@@ -6,6 +6,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -29,8 +30,8 @@ type State struct {
 	Routes    []platform.Route // at least those that Batch.Concerns names
 	// MTURange tells the limits of a link's driver. Nil: not known.
 	MTURange func(link string) (lo, hi uint32)
-	// IPv6Off tells that a link has IPv6 switched off. Nil: never.
-	IPv6Off func(link string) bool
+	// IPv6 tells of the links that have IPv6 whether it is switched on.
+	IPv6 map[string]bool
 }
 
 // Check goes through the changes in order, as if each one before had been
@@ -39,6 +40,7 @@ func Check(s State, changes []Change) error {
 	s.Links = slices.Clone(s.Links)
 	s.Addresses = slices.Clone(s.Addresses)
 	s.Routes = slices.Clone(s.Routes)
+	s.IPv6 = maps.Clone(s.IPv6)
 	for i, c := range changes {
 		if err := s.apply(c); err != nil {
 			return &platform.ItemError{Item: i, Err: err}
@@ -61,6 +63,8 @@ func (s *State) apply(c Change) error {
 		return s.setLink(c.Link, c.Enabled)
 	case SetMTU:
 		return s.setMTU(c.Link, c.MTU)
+	case SetIPv6:
+		return s.setIPv6(c.Link, c.Enabled)
 	}
 	return platform.ErrUnsupported
 }
@@ -95,7 +99,7 @@ func (s *State) addAddress(a platform.Address) error {
 		return fmt.Errorf("%v is the address of the network, not of a host", a.Prefix)
 	case ip.Is6() && l.MTU < MinMTU6:
 		return fmt.Errorf("%s has an MTU of %d, IPv6 needs %d", l.Name, l.MTU, MinMTU6)
-	case ip.Is6() && s.IPv6Off != nil && s.IPv6Off(a.Link):
+	case ip.Is6() && !s.IPv6[a.Link]:
 		return fmt.Errorf("IPv6 is switched off on %s", l.Name)
 	case a.Peer.IsValid() && a.Peer.BitLen() != ip.BitLen():
 		return fmt.Errorf("%v and its peer %v are of different families", ip, a.Peer)
@@ -283,4 +287,24 @@ func broadcast(p netip.Prefix) netip.Addr {
 		b[i/8] |= 0x80 >> (i % 8)
 	}
 	return netip.AddrFrom4(b)
+}
+
+func (s *State) setIPv6(name string, enabled bool) error {
+	l, err := s.link(name)
+	if err != nil {
+		return err
+	}
+	if _, has := s.IPv6[name]; !has {
+		return fmt.Errorf("%s has no IPv6: %w", name, platform.ErrUnsupported)
+	}
+	if l.Kind == platform.LinkLoopback && !enabled {
+		return errors.New("IPv6 of the loopback link cannot be switched off")
+	}
+	if s.IPv6[name] = enabled; enabled {
+		return nil
+	}
+	// Its addresses and routes go with it.
+	s.Addresses = slices.DeleteFunc(s.Addresses, func(a platform.Address) bool { return a.Link == name && a.Prefix.Addr().Is6() })
+	s.Routes = slices.DeleteFunc(s.Routes, func(r platform.Route) bool { return r.Link == name && r.Dest.Addr().Is6() })
+	return nil
 }

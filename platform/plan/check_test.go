@@ -30,7 +30,7 @@ func TestCheck(t *testing.T) {
 			{Dest: p("203.0.113.1/32"), Link: "eth0"}, {Dest: p("::/0"), Gateway: a("fe80::1"), Link: "eth0", Metric: 1024},
 		},
 		MTURange: func(link string) (uint32, uint32) { return 68, map[string]uint32{"eth0": 9000, "eth0.7": 65535}[link] },
-		IPv6Off:  func(link string) bool { return link == "ppp0" },
+		IPv6:     map[string]bool{"lo": true, "eth0": true, "eth0.7": true, "ppp0": false},
 	}
 	for _, c := range []struct {
 		name    string
@@ -40,6 +40,8 @@ func TestCheck(t *testing.T) {
 		{"VLAN larger than its parent", []Change{{Op: SetMTU, Link: "eth0.7", MTU: 1600}}, "outside 68..1500"},
 		{"VLAN after its parent", []Change{{Op: SetMTU, Link: "eth0", MTU: 1600}, {Op: SetMTU, Link: "eth0.7", MTU: 1600}}, ""},
 		{"beyond the driver", []Change{{Op: SetMTU, Link: "eth0", MTU: 9001}}, "outside 68..9000"},
+		{"no IPv6 that could be switched", []Change{{Op: SetIPv6, Link: "small0", Enabled: true}}, "small0 has no IPv6"},
+		{"address on IPv6 that comes", []Change{{Op: SetIPv6, Link: "ppp0", Enabled: true}, {Op: AddAddress, Address: platform.Address{Link: "ppp0", Prefix: p("2001:db8::9/64")}}}, ""},
 		{"driver without a limit", []Change{{Op: SetMTU, Link: "small0", MTU: 9001}}, ""},
 		{"IPv6 on a small link", []Change{{Op: AddAddress, Address: platform.Address{Link: "small0", Prefix: p("2001:db8::1/64")}}}, "IPv6 needs 1280"},
 		{"IPv6 where it is off", []Change{{Op: AddAddress, Address: platform.Address{Link: "ppp0", Prefix: p("2001:db8::1/64")}}}, "switched off"},

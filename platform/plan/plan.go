@@ -20,6 +20,7 @@ const (
 	DeleteRoute
 	SetLink
 	SetMTU
+	SetIPv6
 )
 
 // A Change is one change of a batch. Its item number is its place.
@@ -27,8 +28,8 @@ type Change struct {
 	Op      Op
 	Address platform.Address // AddAddress, DeleteAddress
 	Route   platform.Route   // AddRoute, DeleteRoute
-	Link    string           // SetLink, SetMTU
-	Enabled bool             // SetLink
+	Link    string           // SetLink, SetMTU, SetIPv6
+	Enabled bool             // SetLink, SetIPv6
 	MTU     uint32           // SetMTU
 }
 
@@ -68,6 +69,11 @@ func (b *Batch) SetLink(name string, enabled bool) int {
 // SetMTU asks for the MTU of a link.
 func (b *Batch) SetMTU(name string, mtu uint32) int {
 	return b.add(Change{Op: SetMTU, Link: name, MTU: mtu})
+}
+
+// SetIPv6 asks for IPv6 of a link to be switched on or off.
+func (b *Batch) SetIPv6(name string, enabled bool) int {
+	return b.add(Change{Op: SetIPv6, Link: name, Enabled: enabled})
 }
 
 // Concerns says whether [Check] has to know of this route: of a big routing

@@ -84,6 +84,12 @@ func refusals(w world) []refusal {
 		}, platform.ErrGone},
 		{"loopback off", func(b platform.NetworkBatch) int { return b.SetLink("lo", false) }, nil},
 		{"no link up", func(b platform.NetworkBatch) int { return b.SetLink("nosuch0", true) }, platform.ErrGone},
+		{"IPv6 of the loopback off", func(b platform.NetworkBatch) int { return b.SetIPv6("lo", false) }, nil},
+		{"IPv6 of no link", func(b platform.NetworkBatch) int { return b.SetIPv6("nosuch0", true) }, platform.ErrGone},
+		{"address of the IPv6 that goes", func(b platform.NetworkBatch) int {
+			b.SetIPv6(w.WAN, false)
+			return b.DeleteAddress(platform.Address{Link: w.WAN, Prefix: prefix("2001:db8::2/64")})
+		}, platform.ErrGone},
 		{"MTU too small", func(b platform.NetworkBatch) int { return b.SetMTU(w.Spare, 60) }, nil},
 		{"MTU too small for the IPv6 that is there", func(b platform.NetworkBatch) int { return b.SetMTU(w.WAN, 1000) }, nil},
 		{"MTU too large", func(b platform.NetworkBatch) int { return b.SetMTU(w.Spare, 1<<31) }, nil},
@@ -178,6 +184,61 @@ func testBatch(t *testing.T, w world) {
 		t.Errorf("second Rollback: %v", err)
 	}
 	same(t, "after a second Rollback", before, w.picture(t))
+}
+
+// testIPv6: with the IPv6 of a link its addresses and routes go, and come back by
+// Rollback.
+func testIPv6(t *testing.T, w world) {
+	on := func() bool {
+		for _, l := range all(t, w.IPv6.IPv6Links(t.Context())) {
+			if l.Link == w.WAN {
+				return l.Enabled
+			}
+		}
+		t.Fatalf("%s has no IPv6", w.WAN)
+		return false
+	}
+	before := w.picture(t)
+	b := w.begin(t)
+	b.SetIPv6(w.WAN, false)
+	commit(t, b)
+	if on() {
+		t.Error("it is on")
+	}
+	var v4 int
+	for _, a := range all(t, w.Addresses.Addresses(t.Context())) {
+		switch {
+		case a.Link == w.WAN && a.Prefix.Addr().Is6():
+			t.Errorf("%v is there", a.Prefix)
+		case a.Link == w.WAN:
+			v4++
+		}
+	}
+	if v4 == 0 {
+		t.Error("the IPv4 addresses went, too")
+	}
+	for _, r := range all(t, w.Routes.Routes(t.Context(), true)) {
+		if r.Link == w.WAN {
+			t.Errorf("the route to %v is there", r.Dest)
+		}
+	}
+
+	again := w.begin(t)
+	again.SetIPv6(w.WAN, true)
+	again.AddAddress(platform.Address{Link: w.WAN, Prefix: prefix("2001:db8:6::1/64")})
+	commit(t, again)
+	if !on() {
+		t.Error("it is off")
+	}
+	for _, b := range []platform.NetworkBatch{again, b} {
+		if err := b.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if b == again && on() {
+			t.Error("on after Rollback")
+		}
+	}
+	same(t, "after Rollback", before, w.picture(t))
 }
 
 // testHalfWay: somebody else is faster than Commit. What was done is undone,

@@ -55,6 +55,7 @@ func Run(t *testing.T, start func(t *testing.T) (platform.Platform, Knobs)) {
 		{"watch ends", testWatchEnds},
 		{"batch refuses", testRefusals},
 		{"batch applies and rolls back", testBatch},
+		{"IPv6 of a link", testIPv6},
 		{"batch fails half way", testHalfWay},
 		{"batch misused", testMisuse},
 		{"first address of a network", testPrimary},
