@@ -60,8 +60,8 @@ type Param[T any] struct {
 	Refs   []string // tables ("Device.IP.Interface.{i}.") that a Ref may point to; nil: any object
 }
 
-// A Row is one row as a Source reads it. The engine keeps no Row beyond the
-// pass that yielded it, and changes nothing of it.
+// A Row is one row as a Source reads it. The engine changes nothing of it, and
+// is done with it when it asks for the next one, whose Value may be the same.
 type Row[T any] struct {
 	Key   Key
 	Value *T

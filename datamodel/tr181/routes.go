@@ -127,6 +127,7 @@ func mergedRoutes[T any](has iter.Seq2[platform.Route, error], kept iter.Seq2[da
 			}
 			ours = append(ours, row)
 		}
+		var lent T // one for all of the system's
 		for r, err := range has {
 			if err != nil {
 				yield(datamodel.Row[T]{}, lacking(err))
@@ -138,7 +139,11 @@ func mergedRoutes[T any](has iter.Seq2[platform.Route, error], kept iter.Seq2[da
 					*status(ours[w.row].Value), claimed = "Enabled", true
 				}
 			}
-			if !claimed && !yield(datamodel.Row[T]{Key: routeKey(r), Value: new(system(r))}, nil) {
+			if claimed {
+				continue
+			}
+			lent = system(r)
+			if !yield(datamodel.Row[T]{Key: routeKey(r), Value: &lent}, nil) {
 				return
 			}
 		}
