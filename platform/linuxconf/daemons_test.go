@@ -194,26 +194,21 @@ func (d *daemons) leaves(who daemon) {
 	d.conns[who.destination].Close()
 }
 
-// refuses has a method answer with an error.
-func (d *daemons) refuses(method string, err error) {
+// turn turns a knob. The daemons answer on goroutines of their own.
+func turn[V any](d *daemons, knobs map[string]V, name string, to V) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.refuse[method] = err
+	knobs[name] = to
 }
+
+// refuses has a method answer with an error.
+func (d *daemons) refuses(method string, err error) { turn(d, d.refuse, method, err) }
 
 // vanishes has a daemon end when it is asked for a method.
-func (d *daemons) vanishes(method string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.vanish[method] = true
-}
+func (d *daemons) vanishes(method string) { turn(d, d.vanish, method, true) }
 
 // ends says how the jobs of a unit end.
-func (d *daemons) ends(unit, result string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.results[unit] = result
-}
+func (d *daemons) ends(unit, result string) { turn(d, d.results, unit, result) }
 
 func (d *daemons) property(name string) any {
 	d.mu.Lock()

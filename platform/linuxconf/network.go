@@ -42,6 +42,7 @@ type netd struct {
 	bus    system
 	root   string
 	log    *slog.Logger
+	told   bool          // networkd has read our files as they are
 	settle time.Duration // how long nothing must happen before we look at what networkd has done
 }
 
@@ -230,10 +231,20 @@ func (n *netd) put(ctx context.Context, files map[string]string, took []networkL
 			anew = append(anew, took[i])
 		}
 	}
-	if !any && len(anew) == 0 {
-		return nil
+	if any || len(anew) > 0 {
+		n.told = false
+		if err := n.reload(ctx, anew); err != nil {
+			return err
+		}
+	} else if !n.told && len(files) > 0 {
+		// Whoever wrote them may have ended before networkd was told, which leaves
+		// alone what it knows already.
+		if err := n.bus.ask(ctx, func(l *line) error { return l.call(ctx, networkd, "Reload", nil) }); err != nil {
+			return err
+		}
 	}
-	return n.reload(ctx, anew)
+	n.told = true
+	return nil
 }
 
 func withFile(files map[string]string, name, text string) map[string]string {

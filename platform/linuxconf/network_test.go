@@ -258,11 +258,15 @@ func TestNetworkFile(t *testing.T) {
 	if text := w.file("/etc/systemd/network/10-gatehouse-spare0.network"); !strings.Contains(text, "DNS=192.0.2.99\n") || w.file(resolvedFile) != "" {
 		t.Errorf("the file is\n%s", text)
 	}
-	// Nothing is done twice, and a factory reset leaves theirs alone.
+	// A start does not know whether the one before came as far as telling networkd,
+	// which makes nothing of what it knows. A factory reset leaves theirs alone.
 	w.said()
 	w.restart()
-	if err := w.p.Events.Watch(t.Context(), nil); err != nil || len(w.said()) != 0 {
-		t.Errorf("networkd is told of what it knows (%v)", err)
+	if err := w.p.Events.Watch(t.Context(), nil); err != nil || !slices.Equal(w.said(), []string{"Reload"}) {
+		t.Errorf("what was written before a crash is not taken up (%v)", err)
+	}
+	if reload(t, &w.p, []string{networkPackage}); len(w.said()) != 0 {
+		t.Error("networkd is told again of what it knows")
 	}
 	if err := w.p.Power.FactoryReset(t.Context()); err != nil {
 		t.Error(err)

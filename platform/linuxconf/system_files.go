@@ -47,13 +47,30 @@ type part struct {
 	file, unit string
 	units      units
 	due        bool // it has to read the file
+	sure       bool // we know whether it has to
 }
 
-// put gives the file its text, "" for none.
-func (p *part) put(text string) error {
+// put gives the file its text, "" for none. Whoever wrote what is there may have
+// ended before the service was told of it.
+func (p *part) put(ctx context.Context, text string) error {
 	changed, err := putFile(p.file, text)
 	p.due = p.due || changed
-	return err
+	if err != nil || p.due || p.sure {
+		return err
+	}
+	if text != "" {
+		info, err := os.Stat(p.file)
+		if err != nil {
+			return err
+		}
+		since, err := p.units.Since(ctx, p.unit)
+		if err != nil {
+			return err
+		}
+		p.due = !since.IsZero() && !since.After(info.ModTime())
+	}
+	p.sure = true
+	return nil
 }
 
 // takeUp has the service read the file if it has to.

@@ -66,7 +66,7 @@ func (r *resolver) apply(ctx context.Context) error {
 func (r *resolver) forget(ctx context.Context) error { return r.put(ctx, "") }
 
 func (r *resolver) put(ctx context.Context, text string) error {
-	if err := r.part.put(text); err != nil {
+	if err := r.part.put(ctx, text); err != nil {
 		return err
 	}
 	return r.part.takeUp(ctx)

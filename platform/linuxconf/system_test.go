@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/lab/rooms"
 	"gatehouse/platform"
@@ -332,6 +333,30 @@ func TestNameServers(t *testing.T) {
 		t.Error(err)
 	}
 	b.want("the servers after a factory reset", b.file(resolvedFile), "")
+}
+
+// TestPartWrittenBeforeACrash: a service that has run since before its file was
+// written is told of it at the next start, and one that has read it is left alone.
+func TestPartWrittenBeforeACrash(t *testing.T) {
+	b := newBoard(t, startDaemons(t))
+	reload(t, &b.p, put(t, &b.p, b.p.Forwards, "dns1", platform.DNSForward{Enabled: true, Server: netip.MustParseAddr("192.0.2.53")}))
+	for _, c := range []struct {
+		runs time.Duration // after the file was written
+		want []string
+	}{
+		{-time.Hour, []string{"RestartUnit " + resolvedUnit}},
+		{time.Hour, nil},
+	} {
+		turn(b.daemons, b.since, resolvedUnit, time.Now().Add(c.runs))
+		b.start()
+		if err := b.p.Events.Watch(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
+		reload(t, &b.p, []string{networkPackage})
+		if said := b.said(); !slices.Equal(said, c.want) {
+			t.Errorf("started %s after the file was written, and asked: %q", c.runs, said)
+		}
+	}
 }
 
 // TestForeignPart: a file that somebody else has put there is left alone.

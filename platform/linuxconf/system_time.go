@@ -88,7 +88,7 @@ func (c *clock) forget(ctx context.Context) error { return c.put(ctx, "", "", ""
 // back to what it was.
 func (c *clock) put(ctx context.Context, servers, zone, enabled string) error {
 	if c.servers != nil {
-		if err := c.servers.put(servers); err != nil {
+		if err := c.servers.put(ctx, servers); err != nil {
 			return err
 		}
 	}
