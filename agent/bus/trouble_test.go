@@ -213,7 +213,7 @@ func TestPeerFiftyVendors(t *testing.T) {
 func TestPeerLies(t *testing.T) {
 	h := build(t)
 	a, c := h.acme(), h.dial()
-	power, _ := a.leds()
+	power, _ := a.ledsWithin(10 * time.Second) // it answers, however busy this machine is
 	row := func(pairs ...any) func() []keyed { return func() []keyed { return []keyed{{"power", opts(pairs...)}} } }
 	many := make([]keyed, aMillion)
 	for i := range many {
