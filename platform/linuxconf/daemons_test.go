@@ -89,8 +89,10 @@ type daemons struct {
 	loaded     []string              // units that are there
 	since      map[string]time.Time  // when units were started
 	subscribed bool
+	caller     string // who has subscribed last
 	jobs       int
 	reloaded   func() // of networkd
+	liar       func(job dbus.ObjectPath, unit string)
 }
 
 func startDaemons(t testing.TB, names ...string) *daemons {
@@ -293,10 +295,10 @@ func (d *daemons) reload() *dbus.Error {
 
 const unitPath = "/org/freedesktop/systemd1/unit/"
 
-func (d *daemons) subscribe() *dbus.Error {
+func (d *daemons) subscribe(from dbus.Sender) *dbus.Error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.subscribed = true
+	d.subscribed, d.caller = true, string(from)
 	return nil
 }
 
@@ -346,6 +348,9 @@ func (d *daemons) job(method, unit string) (dbus.ObjectPath, *dbus.Error) {
 	if d.subscribed {
 		conn.Emit(manager.path, manager.iface+".JobRemoved", uint32(9999), dbus.ObjectPath("/org/freedesktop/systemd1/job/9999"), "other.service", "failed")
 		conn.Emit(manager.path, manager.iface+".JobRemoved", "nonsense")
+	}
+	if d.liar != nil {
+		d.liar(job, unit)
 	}
 	switch result := d.results[unit]; result {
 	case "leaves": // its answer still arrives

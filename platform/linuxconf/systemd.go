@@ -46,6 +46,7 @@ type system struct{ address string }
 type line struct {
 	*dbus.Conn
 	signals chan *dbus.Signal
+	manager string // the name of systemd's connection: anybody may send us a signal
 }
 
 // ask opens a connection for as long as f runs.
@@ -61,7 +62,7 @@ func (s system) ask(ctx context.Context, f func(*line) error) error {
 // names are those of the daemons that run, and of those that the bus can start.
 func (s system) names(ctx context.Context) (running, startable []string, err error) {
 	err = s.ask(ctx, func(l *line) error {
-		bus := daemon{"D-Bus", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus"}
+		bus := daemon{"D-Bus", dbusName, "/org/freedesktop/DBus", dbusName}
 		err := l.call(ctx, bus, "ListNames", nil, &running)
 		if err == nil {
 			err = l.call(ctx, bus, "ListActivatableNames", nil, &startable)
@@ -70,6 +71,9 @@ func (s system) names(ctx context.Context) (running, startable []string, err err
 	})
 	return running, startable, err
 }
+
+// dbusName is that of the bus itself, and of its interface.
+const dbusName = "org.freedesktop.DBus"
 
 // A daemon is one object of a process on the bus.
 type daemon struct {
@@ -246,10 +250,14 @@ func (l *line) listen(ctx context.Context) error {
 	l.Signal(l.signals)
 	err := l.AddMatchSignalContext(ctx, dbus.WithMatchSender(manager.destination), dbus.WithMatchInterface(manager.iface), dbus.WithMatchMember("JobRemoved"))
 	if err == nil {
-		err = l.AddMatchSignalContext(ctx, dbus.WithMatchSender("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, manager.destination))
+		err = l.AddMatchSignalContext(ctx, dbus.WithMatchSender(dbusName), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, manager.destination))
 	}
 	if err != nil {
 		return fmt.Errorf("D-Bus: %w", plainly(err))
+	}
+	bus := daemon{"D-Bus", dbusName, "/org/freedesktop/DBus", dbusName}
+	if err := l.call(ctx, bus, "GetNameOwner", []any{manager.destination}, &l.manager); err != nil {
+		return err
 	}
 	// Without somebody who has subscribed systemd tells nobody. It forgets us
 	// with the connection.
@@ -266,9 +274,9 @@ func (l *line) outcome(ctx context.Context, job dbus.ObjectPath) (string, error)
 			switch {
 			case !ok:
 				return "", errors.New("D-Bus has closed the connection")
-			case strings.HasSuffix(s.Name, ".NameOwnerChanged"):
+			case s.Sender == dbusName && s.Name == dbusName+".NameOwnerChanged":
 				return "", errors.New("systemd has left D-Bus")
-			case len(s.Body) != 4 || !slices.Contains(s.Body, any(job)): // id, job, unit, result
+			case s.Sender != l.manager, len(s.Body) != 4 || !slices.Contains(s.Body, any(job)): // id, job, unit, result
 				continue
 			}
 			result, _ := s.Body[3].(string)

@@ -75,6 +75,39 @@ func TestUnitTrouble(t *testing.T) {
 	}
 }
 
+// TestLiarOnTheBus: whoever may use the bus may send us signals, and is not believed.
+func TestLiarOnTheBus(t *testing.T) {
+	d := startDaemons(t, manager.destination)
+	d.ends(timesyncd, "failed")
+	liar, err := dbus.Connect(d.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer liar.Close()
+	d.mu.Lock()
+	d.liar = func(job dbus.ObjectPath, unit string) {
+		send := func(path dbus.ObjectPath, iface, member string, body ...any) {
+			m := &dbus.Message{Type: dbus.TypeSignal, Body: body, Headers: map[dbus.HeaderField]dbus.Variant{
+				dbus.FieldDestination: dbus.MakeVariant(d.caller), dbus.FieldPath: dbus.MakeVariant(path), dbus.FieldInterface: dbus.MakeVariant(iface),
+				dbus.FieldMember: dbus.MakeVariant(member), dbus.FieldSignature: dbus.MakeVariant(dbus.SignatureOf(body...)),
+			}}
+			if call := liar.Send(m, nil); call != nil && call.Err != nil {
+				t.Error(call.Err)
+			}
+		}
+		send(manager.path, manager.iface, "JobRemoved", uint32(1), job, unit, "done")
+		send("/org/freedesktop/DBus", dbusName, "NameOwnerChanged", manager.destination, ":1.1", "")
+		if err := liar.BusObject().Call(dbusName+".GetId", 0).Err; err != nil { // the bus has passed both on
+			t.Error(err)
+		}
+	}
+	d.mu.Unlock()
+	err = systemd{system{d.address}}.Restart(t.Context(), timesyncd)
+	if err == nil || !strings.Contains(err.Error(), `"failed"`) {
+		t.Errorf("the liar is believed: %v", err)
+	}
+}
+
 // TestNobodyAnswers: a job without an end ends with its context.
 func TestNobodyAnswers(t *testing.T) {
 	d := startDaemons(t, manager.destination)

@@ -262,14 +262,13 @@ func (w *wifi) listen(ctx context.Context, report func(platform.Event)) {
 	var hearing sync.WaitGroup
 	defer hearing.Wait()
 	for {
-		for _, link := range w.ours() {
-			if h := ears[link]; h != nil {
-				if err := h.poke(); err != nil {
-					_ = h.Close() // a socket of one that has died: its ear ends
-				}
-				continue
+		for _, h := range ears { // those of networks that are no longer offered as well
+			if err := h.poke(); err != nil {
+				_ = h.Close() // a socket of one that has died: its ear ends
 			}
-			if tried[link] == hints {
+		}
+		for _, link := range w.ours() {
+			if ears[link] != nil || tried[link] == hints {
 				continue
 			}
 			tried[link] = hints
