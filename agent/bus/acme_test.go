@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -208,10 +209,13 @@ func (s subtree) Revert(id uint64) *dbus.Error {
 	return nil
 }
 
-// led registers the LEDs and returns the paths of power and wifi.
-func (a *acme) leds() (power, wifi string) {
+// leds registers the LEDs and returns the paths of power and wifi. A call that
+// is not answered fails soon.
+func (a *acme) leds() (power, wifi string) { return a.ledsWithin(500 * time.Millisecond) }
+
+func (a *acme) ledsWithin(timeout time.Duration) (power, wifi string) {
 	a.Helper()
-	if err := a.register(ledT, ledSchema, opts("Timeout", uint32(500))); err != nil {
+	if err := a.register(ledT, ledSchema, opts("Timeout", uint32(timeout.Milliseconds()))); err != nil {
 		a.Fatal(err)
 	}
 	return leds + "1.", leds + "2."
