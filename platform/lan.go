@@ -164,6 +164,11 @@ type InterfaceAddr struct {
 	Prefix  netip.Prefix
 }
 
+// GlobalConfig is what all logical interfaces have in common. One fixed row.
+type GlobalConfig struct {
+	ULA netip.Prefix // the one that they have their shares of (RFC 4193); invalid: none
+}
+
 // Interfaces is the platform's logical interfaces and how they are doing. Nil
 // tables and readings: links are the interfaces.
 type Interfaces struct {

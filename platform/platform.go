@@ -49,6 +49,7 @@ type Platform struct {
 	Interfaces Interfaces
 	DHCP       DHCP
 	NAT        NAT
+	Globals    Table[GlobalConfig]
 	Routing    Table[StaticRoute]
 	Timing     Table[TimeConfig]
 	Host       Table[HostConfig]

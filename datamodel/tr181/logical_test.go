@@ -342,3 +342,18 @@ func TestLogicalNameServer(t *testing.T) {
 	r := h.add(relay)
 	h.want(r, "Interface=")
 }
+
+// The prefix of which all interfaces have their shares.
+func TestULAPrefix(t *testing.T) {
+	h := buildOn(t, fake.NewLogical())
+	h.want("Device.IP.", "ULAPrefix=fd00:db8:1::/48")
+	for _, bad := range []string{"2001:db8::/48", "fd00:db8:1::/64", "fd00:db8:1::1/48", "10.0.0.0/8"} {
+		if err := h.trySet("Device.IP.", "ULAPrefix="+bad); !errors.Is(err, datamodel.ErrValue) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	h.set("Device.IP.", "ULAPrefix=fd12:3456:789a::/48")
+	h.want("Device.IP.", "ULAPrefix=fd12:3456:789a::/48")
+	h.set("Device.IP.", "ULAPrefix=")
+	h.want("Device.IP.", "ULAPrefix=")
+}

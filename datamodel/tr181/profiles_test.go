@@ -42,7 +42,6 @@ var belowProfiles = []string{
 	// OpenWrt has no switch for all of IPv6, and the kernel's forgets those of the
 	// links: IP.Interface.{i}.IPv6Enable is the one to turn.
 	"IPv6Interface:1 Device.IP.IPv6Enable not readWrite",
-	"IPv6Interface:1 Device.IP.ULAPrefix missing",
 	// Without a resolver the device would not find its ACS to hear otherwise.
 	"Baseline:4 Device.DNS.Client.Enable not readWrite",
 }
@@ -56,7 +55,8 @@ var belowOnLinks = []string{
 	"IPv6Interface:1 Device.IP.Interface.{i}.LowerLayers not readWrite",
 	// IPv4 goes with the link.
 	"IPInterface:2 Device.IP.Interface.{i}.IPv4Enable not readWrite",
-	// Nothing there delegates prefixes to links.
+	// Nothing there gives links their shares of a prefix.
+	"IPv6Interface:1 Device.IP.ULAPrefix missing",
 	"IPv6Interface:1 Device.IP.Interface.{i}.ULAEnable missing",
 }
 

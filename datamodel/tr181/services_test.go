@@ -285,3 +285,19 @@ func TestConfigurationRefused(t *testing.T) {
 		}
 	})
 }
+
+// The time client does what it does: an ACS that says all of it is heard, and one
+// that wants something else is told.
+func TestTimeClientFields(t *testing.T) {
+	h := build(t)
+	c := "Device.Time.Client.1."
+	h.set(c, "Mode=Unicast", "Port=123", "Version=4", "Interface=", "Servers=ntp.example.net")
+	h.want(c, "Servers=ntp.example.net", "Port=123")
+	lan := strings.TrimSuffix(h.find("Device.IP.Interface.", "Name", "br-lan"), ".")
+	for _, set := range []string{"Mode=Broadcast", "Port=1123", "Version=3", "Interface=" + lan} {
+		name, _, _ := strings.Cut(set, "=")
+		if err := h.trySet(c, set); !errors.Is(err, datamodel.ErrValue) || !strings.Contains(err.Error(), c+name) {
+			t.Errorf("%s: %v", set, err)
+		}
+	}
+}

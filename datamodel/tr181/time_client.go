@@ -4,6 +4,7 @@ package tr181
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strconv"
@@ -13,7 +14,8 @@ import (
 
 // Device.Time.Client.{i}.: the time client of the system, with the servers
 // that it was told. There is one, and so it is on when Time is; what it sends
-// is NTP version 4 to one server at a time.
+// is NTP version 4 to one server at a time: the other fields can be written, for an
+// ACS that says all of them, but not changed.
 type timeClient struct {
 	enable  bool
 	status  string
@@ -30,11 +32,13 @@ var timeClientParams = []datamodel.Param[timeClient]{
 	{Name: "Status", At: func(c *timeClient) any { return &c.status },
 		Check: datamodel.Enum{"Disabled", "Unsynchronized", "Synchronized", "Error_FailedToSynchronize", "Error"}},
 	{Name: "Alias", At: func(c *timeClient) any { return &c.alias }, Access: datamodel.ReadWrite, Check: datamodel.Len{Max: 64}},
-	{Name: "Mode", At: func(c *timeClient) any { return &c.mode }, Check: datamodel.Enum{"Unicast", "Broadcast", "Multicast", "Manycast"}},
-	{Name: "Port", At: func(c *timeClient) any { return &c.port }, Check: datamodel.Range{Min: 1, Max: 65535}},
-	{Name: "Version", At: func(c *timeClient) any { return &c.version }, Check: datamodel.Range{Min: 1, Max: 4}},
+	{Name: "Mode", At: func(c *timeClient) any { return &c.mode }, Access: datamodel.ReadWrite,
+		Check: datamodel.Enum{"Unicast", "Broadcast", "Multicast", "Manycast"}},
+	{Name: "Port", At: func(c *timeClient) any { return &c.port }, Access: datamodel.ReadWrite, Check: datamodel.Range{Min: 1, Max: 65535}},
+	{Name: "Version", At: func(c *timeClient) any { return &c.version }, Access: datamodel.ReadWrite, Check: datamodel.Range{Min: 1, Max: 4}},
 	{Name: "Servers", At: func(c *timeClient) any { return &c.servers }, Access: datamodel.ReadWrite},
-	{Name: "Interface", At: func(c *timeClient) any { return &c.iface }, Check: datamodel.Len{Max: 256}, Refs: []string{ipInterfacePath}},
+	{Name: "Interface", At: func(c *timeClient) any { return &c.iface }, Access: datamodel.ReadWrite,
+		Check: datamodel.Len{Max: 256}, Refs: []string{ipInterfacePath}},
 }
 
 func (m *Model) timeClient() datamodel.Object {
@@ -55,15 +59,19 @@ func (m *Model) timeClient() datamodel.Object {
 		Stage: m.stageTimeClient,
 	}
 	if m.p.Timing == nil {
-		src.ReadOnly = []string{"Enable", "Servers"}
+		src.ReadOnly = []string{"Enable", "Mode", "Port", "Version", "Servers", "Interface"}
 		src.Stage = nil
 	}
 	return datamodel.Define("Device.Time.Client.{i}.", timeClientParams, src)
 }
 
+var errTimeClient = errors.New("the time client sends NTP version 4 to port 123 of one server at a time, by any interface")
+
 func checkTimeClient(c datamodel.Change[timeClient]) error {
-	if !c.Set("Servers") {
-		return nil
+	for _, name := range []string{"Mode", "Port", "Version", "Interface"} {
+		if datamodel.Text(timeClientParams, c.New, name) != datamodel.Text(timeClientParams, c.Old, name) {
+			return &datamodel.FieldError{Name: name, Err: errTimeClient}
+		}
 	}
 	for _, s := range c.New.servers {
 		if !slices.Contains(c.Old.servers, s) && !validHost(s) {

@@ -36,6 +36,8 @@ func NewLogical() *Router {
 	r.network = n
 	r.tables.Interfaces = platform.Interfaces{Table: n.interfaces, State: b, Restart: b, Renew: b}
 	r.tables.Routing = n.routes
+	r.tables.Globals = seed(table[platform.GlobalConfig]{r: r, name: "globals", service: "network"}, true,
+		platform.Entry[platform.GlobalConfig]{Key: "globals", Value: platform.GlobalConfig{ULA: netip.MustParsePrefix("fd00:db8:1::/48")}})
 	r.standOn("lan", "wan")
 	return r
 }

@@ -97,3 +97,12 @@ func testStaticRoutes(t *testing.T, w world) {
 			func(r *platform.StaticRoute) { r.Interface = via; r.Metric = 9 })
 	}
 }
+
+func testGlobals(t *testing.T, w world) {
+	if w.Config == nil || w.Globals == nil {
+		t.Skip("this platform has nothing that all interfaces share")
+	}
+	testFixed(t, w, w.Globals, func(c *platform.GlobalConfig) { c.ULA = prefix("fd12:3456:789a::/48") })
+	key := all(t, w.Globals.Rows(t.Context()))[0].Key
+	testChange(t, w, w.Globals, key, func(c *platform.GlobalConfig) { *c = platform.GlobalConfig{} })
+}

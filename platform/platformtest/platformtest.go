@@ -70,6 +70,7 @@ func Tables(t *testing.T, start func(t *testing.T) (platform.Platform, Knobs)) {
 	run(t, start, []part{
 		{"wireless", testWiFi},
 		{"logical interfaces", testInterfaces},
+		{"what interfaces share", testGlobals},
 		{"static routes", testStaticRoutes},
 		{"time", testTiming},
 		{"host name", testHost},

@@ -73,6 +73,7 @@ func (c *Conf) Fill(p *platform.Platform) {
 	p.NAT.Interfaces, p.NAT.Mappings = c.NATInterfaces(), c.PortMappings()
 	p.Routing = c.Routes()
 	p.Timing = c.Timing()
+	p.Globals = c.Globals()
 	p.Host, p.Naming, p.Forwards = c.Host(), c.Naming(), c.Forwards()
 	p.Users = c.Users()
 }

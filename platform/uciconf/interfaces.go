@@ -68,6 +68,27 @@ func hasULA(p *uci.Package) bool {
 	return slices.ContainsFunc(p.Sections, func(s *uci.Section) bool { return s.Type == "globals" && s.Get("ula_prefix") != "" })
 }
 
+// Globals is what netifd has for all interfaces.
+func (c *Conf) Globals() platform.Table[platform.GlobalConfig] {
+	return kind[platform.GlobalConfig]{
+		pkg: "network", types: []string{"globals"}, only: "globals",
+		read: func(_ *view, s *uci.Section) (r platform.GlobalConfig) {
+			r.ULA, _ = netip.ParsePrefix(s.Get("ula_prefix"))
+			return r
+		},
+		write: func(e *edit, _ *uci.Package, s *uci.Section, old, r *platform.GlobalConfig) error {
+			if old.ULA != r.ULA {
+				value := ""
+				if r.ULA.IsValid() {
+					value = r.ULA.String()
+				}
+				e.set(s, "ula_prefix", value)
+			}
+			return nil
+		},
+	}.table(c)
+}
+
 // addressKey is the key of an address that nothing else is known of.
 func addressKey(prefix string) string {
 	addr, _, _ := strings.Cut(prefix, "/")
