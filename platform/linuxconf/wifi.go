@@ -164,11 +164,9 @@ func (w *wifi) apply(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// forget implements area.
+// forget implements area. Files with passphrases may be left of a time when there
+// was a hostapd.
 func (w *wifi) forget(ctx context.Context) error {
-	if w.readOnly {
-		return nil
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.offered = nil
@@ -322,7 +320,7 @@ func (w *wifi) clear(ctx context.Context, keep map[string]bool) error {
 				continue
 			}
 			if instance, conf := strings.CutSuffix(filepath.Base(path), ".conf"); conf {
-				if err := w.units.Stop(ctx, "hostapd@"+instance+".service"); err != nil {
+				if err := w.units.Stop(ctx, "hostapd@"+instance+".service"); err != nil && !w.readOnly {
 					failed = append(failed, err)
 				}
 			}

@@ -40,3 +40,18 @@ func TestToldOnce(t *testing.T) {
 		t.Errorf("told %d times:\n%s", n, &v.log)
 	}
 }
+
+// TestResetWithoutHostapd: who has removed hostapd has left our files, and a reset is
+// to leave no passphrase.
+func TestResetWithoutHostapd(t *testing.T) {
+	v := newVilla(t, pi)
+	reload(t, &v.p, v.offer(piKey, "wifi1", "ap1", "Home", nil))
+	v.units.known = nil
+	v.start()
+	if err := v.p.Power.FactoryReset(t.Context()); err != nil || v.power != 1 {
+		t.Errorf("%d restarts (%v)", v.power, err)
+	}
+	if text := v.file("wlan0.conf"); text != "" {
+		t.Errorf("left:\n%s", text)
+	}
+}

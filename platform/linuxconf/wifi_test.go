@@ -434,7 +434,12 @@ func TestHints(t *testing.T) {
 	s = attached()
 	s.emit("<3>AP-STA-DISCONNECTED 02:00:00:00:00:aa")
 	expect(platform.StationChanged)
-	// It is killed: nothing says so but its link.
+	// It is killed: nothing says so but its link. Whether its network is still to be
+	// offered makes no difference to who hears it.
+	w := v.p.WiFi.State.(*wifi)
+	w.mu.Lock()
+	w.offered = nil
+	w.mu.Unlock()
 	s.conn.Close()
 	v.hints <- platform.Event{Topic: platform.LinkChanged, Key: "wlan0"}
 	expect(platform.WiFiChanged)
