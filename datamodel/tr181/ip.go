@@ -5,6 +5,7 @@ package tr181
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"gatehouse/datamodel"
@@ -56,6 +57,9 @@ func (m *Model) ip() datamodel.Object {
 			g, err := m.globals(ctx)
 			if err != nil {
 				return err
+			}
+			if g.Key == "" {
+				return &datamodel.FieldError{Name: "ULAPrefix", Err: fmt.Errorf("%w: the configuration has no section for it", datamodel.ErrDenied)}
 			}
 			prefix, _ := netip.ParsePrefix(c.New.ulaPrefix) // checkIP has seen it
 			return putRow(ctx, m, tx, m.p.Globals, g.Key, platform.GlobalConfig{ULA: prefix}, "ULAPrefix")

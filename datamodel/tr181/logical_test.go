@@ -356,4 +356,20 @@ func TestULAPrefix(t *testing.T) {
 	h.want("Device.IP.", "ULAPrefix=fd12:3456:789a::/48")
 	h.set("Device.IP.", "ULAPrefix=")
 	h.want("Device.IP.", "ULAPrefix=")
+
+	h.platform.Globals = noGlobals{h.platform.Globals}
+	h.start()
+	h.want("Device.IP.", "ULAPrefix=", "IPv6Enable=true")
+	if err := h.trySet("Device.IP.", "ULAPrefix=fd12:3456:789a::/48"); !errors.Is(err, datamodel.ErrDenied) {
+		t.Errorf("without a section for it: %v", err)
+	}
+}
+
+// noGlobals is a configuration without the section.
+type noGlobals struct {
+	platform.Table[platform.GlobalConfig]
+}
+
+func (noGlobals) Rows(context.Context) iter.Seq2[platform.Entry[platform.GlobalConfig], error] {
+	return func(func(platform.Entry[platform.GlobalConfig], error) bool) {}
 }
