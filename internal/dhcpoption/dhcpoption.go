@@ -8,6 +8,7 @@
 package dhcpoption
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -39,10 +40,11 @@ type Lease struct {
 	Identified6 []byte // DHCPv6 option 17
 }
 
-// Read takes the options of one lease apart. Where several of them name an ACS,
-// the first of 43, 125 and 17 counts, whole: TR-069 3.1 prefers 43 for who asked
-// for both. The error names each option that is damaged; what the others say is
-// returned beside it.
+// Read takes the options of one lease apart. Of 43, 125 and 17 the first that
+// names an ACS counts, whole: TR-069 3.1 prefers 43 for who asked for both. One
+// that does not, as what a server says to another vendor's devices in option 43,
+// stands back for one that does. The error names each option that is damaged;
+// what the others say is returned beside it.
 func (l Lease) Read() (t Told, err error) {
 	var wrong []string
 	for _, o := range []struct {
@@ -54,11 +56,9 @@ func (l Lease) Read() (t Told, err error) {
 		if err != nil {
 			wrong = append(wrong, o.name+" "+err.Error())
 		}
-		gateway := t.Gateway
-		if gateway == (Gateway{}) {
-			gateway = told.Gateway
-		}
-		if t.Gateway = (Gateway{}); t == (Told{}) {
+		gateway := cmp.Or(t.Gateway, told.Gateway)
+		t.Gateway, told.Gateway = Gateway{}, Gateway{}
+		if t == (Told{}) || !isURL(t.URL) && isURL(told.URL) {
 			t = told
 		}
 		t.Gateway = gateway
@@ -80,7 +80,7 @@ func readVendor(b []byte) (t Told, err error) {
 }
 
 // readIdentified reads option 125 (RFC 3925): for each enterprise a number, a
-// length and sub-options.
+// length and sub-options. What ours has in several parts is read as one.
 func readIdentified(b []byte) (t Told, err error) {
 	for len(b) > 0 {
 		if len(b) < 5 || len(b) < 5+int(b[4]) {
@@ -101,7 +101,7 @@ func readIdentified(b []byte) (t Told, err error) {
 // because 1 to 6 are of Annex F; some servers use 1 to 4 as in option 43, which
 // shows in the first being a URL.
 func (t *Told) identified(b []byte) error {
-	var low, high Told
+	low, high := Told{}, *t
 	err := each(b, 1, func(code uint16, v []byte) {
 		low.acs(code, v)
 		high.acs(code-10, v)

@@ -63,7 +63,14 @@ func TestRead(t *testing.T) {
 		"17, no enterprise":            {i6: "\x0d\xe9", wrong: "DHCPv6 option 17 ends within the number"},
 		"43 before 125": {v: sub(1, url), i: of(bbf, sub(4, "00005E"), sub(5, "GW1"), sub(6, "box"), sub(11, "https://second.example.net/"), sub(12, "no")),
 			want: Told{URL: url, Gateway: gateway}},
-		"43 damaged, 125 not": {v: "\x01", i: of(bbf, sub(11, url)), want: Told{URL: url}, wrong: "option 43 ends"},
+		"43 of another vendor, 125 not": {v: sub(1, "\xc0\x00\x02\x01"), i: of(bbf, sub(11, url)), want: Told{URL: url}},
+		"43 without an ACS, 125 with one": {v: sub(2, "home-7") + sub(3, "30"), i: of(bbf, sub(11, url), sub(12, "home-8")),
+			want: Told{URL: url, ProvisioningCode: "home-8"}},
+		"17 with an ACS, 125 without one": {i: of(bbf, sub(12, "home-7")), i6: bbf + sub6(1, url), want: Told{URL: url}},
+		"none with an ACS":                {v: sub(2, "home-7"), i: of(bbf, sub(12, "home-8"), sub(13, "30")), want: Told{ProvisioningCode: "home-7"}},
+		"125 in two parts":                {i: of(bbf, sub(4, "00005E"), sub(5, "GW1"), sub(6, "box")) + of(bbf, sub(11, url), sub(12, "home-7"), sub(13, "30"), sub(14, "1500")), want: withGateway},
+		"125 in two parts, numbers of 43": {i: of(bbf, sub(1, url)) + of(bbf, sub(12, "home-7")), want: Told{URL: url, ProvisioningCode: "home-7"}},
+		"43 damaged, 125 not":             {v: "\x01", i: of(bbf, sub(11, url)), want: Told{URL: url}, wrong: "option 43 ends"},
 	} {
 		l := Lease{Vendor: []byte(c.v), Identified: []byte(c.i), Identified6: []byte(c.i6)}
 		got, err := l.Read()
