@@ -122,7 +122,8 @@ func Check(s *settings.Settings, acs string) error {
 		return errors.New("the URL cannot be read") // CheckURL has read it
 	}
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	if a, err := netip.ParseAddr(host); host == "localhost" || err == nil && (a.Unmap().IsLoopback() || a.IsUnspecified() || a.IsMulticast()) {
+	a, err := netip.ParseAddr(host)
+	if a = a.Unmap(); host == "localhost" || err == nil && (a.IsLoopback() || a.IsUnspecified() || a.IsMulticast()) {
 		return errors.New("the URL leads to no other host")
 	}
 	domains := s.List(settings.DHCPDomains)

@@ -42,6 +42,7 @@ func TestCheck(t *testing.T) {
 		{free, "http://acs.example.net/", false}, {http, "http://acs.example.net/", true}, {http, "ftp://acs.example.net/", false},
 		// Plain http to this device is allowed in the configuration: not by DHCP.
 		{http, "http://127.0.0.1/", false}, {free, "https://[::1]/", false}, {free, "https://0.0.0.0/", false}, {free, "https://[::]/", false},
+		{free, "https://[::ffff:0.0.0.0]/", false}, {free, "https://[::ffff:127.0.0.1]/", false}, {free, "https://[::ffff:224.0.0.1]/", false},
 		{free, "https://224.0.0.1/", false}, {free, "https://[ff02::1]/", false}, {free, "https://localhost/", false}, {free, "https://LocalHost.:1/", false},
 		{free, good + "\x00", false}, {free, good + "\t", false}, {free, good + "a b", false}, {free, good + "\u0085", false}, {free, good + "\xff", false},
 		{free, "https://u@acs.example.net/", false}, {free, good + "#x", false}, {free, "https:///", false}, {free, "", false},
