@@ -71,7 +71,7 @@ func dhclientAnswers(b []byte, at time.Time) (all []platform.DHCPAnswer) {
 		l = strings.TrimSpace(l)
 		word, rest, _ := strings.Cut(strings.TrimSuffix(l, ";"), " ")
 		switch word {
-		case "lease":
+		case "lease", "lease6":
 			now, over = platform.DHCPAnswer{}, false
 		case "expire": // "4 2026/01/01 12:00:00", in UTC; or never
 			_, rest, _ = strings.Cut(rest, " ")
@@ -107,12 +107,8 @@ func dhclientAnswers(b []byte, at time.Time) (all []platform.DHCPAnswer) {
 // dhclientValue reads a quoted text, or bytes in hexadecimal with colons between
 // them: dhclient writes what it can as a text.
 func dhclientValue(s string) []byte {
-	if strings.HasPrefix(s, `"`) {
-		text, err := strconv.Unquote(s)
-		if err != nil {
-			return nil
-		}
-		return []byte(text)
+	if text, quoted := strings.CutPrefix(s, `"`); quoted {
+		return dhclientText(text)
 	}
 	var b []byte
 	for digits := range strings.SplitSeq(s, ":") {
@@ -123,6 +119,31 @@ func dhclientValue(s string) []byte {
 		b = append(b, byte(n))
 	}
 	return b
+}
+
+// dhclientText reads a text up to its closing quote; nil: there is none. A
+// backslash comes before three octal digits of a byte, or before what a shell
+// would heed: quotes, $, &, |.
+func dhclientText(s string) (b []byte) {
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			return b
+		case s[i] != '\\':
+			b = append(b, s[i])
+		case i+3 < len(s):
+			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b = append(b, byte(n))
+				i += 3
+				continue
+			}
+			fallthrough
+		case i+1 < len(s):
+			i++
+			b = append(b, s[i])
+		}
+	}
+	return nil
 }
 
 // dhcpMessage reads the DHCP message that dhcpcd keeps (RFC 2131 2): 236 bytes,

@@ -65,7 +65,24 @@ lease {
   expire 4 2020/01/01 12:00:00;
 }
 `)
+	// In a text dhclient escapes what a shell would heed, and more than Go does.
+	put(t, root, "var/lib/dhcp/dhclient.eth3.leases", `lease {
+  interface "eth3";
+  option vendor-encapsulated-options "https://acs.example.net/?a=\$b\&c=\'d\'\`+"`"+`\|\303\251\\";
+  option unknown-125 0:0:d:e9;
+  option vivso "no end;
+}
+lease6 {
+  interface "eth4";
+  ia-na 00:01 {
+    iaaddr 2001:db8::1 {
+    }
+  }
+}
+`)
 	want := []platform.DHCPAnswer{
+		{Link: "eth3", Vendor: []byte("https://acs.example.net/?a=$b&c='d'`|é\\")},
+		{Link: "eth4"},
 		{Link: "eth0", Vendor: []byte(option43 + "\xff"), Identified: []byte(bbf + "\x1a\x0b\x18" + acs)},
 		{Link: "eth1", Vendor: []byte(`a "b" \ A`)},
 		{Link: "eth2"},
