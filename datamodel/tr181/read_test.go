@@ -272,6 +272,34 @@ func TestSourceUnavailable(t *testing.T) {
 	}
 }
 
+// On a flash that dies the tables that the agent keeps are left out of a walk, and
+// an error where they are named.
+func TestKeptTableUnavailable(t *testing.T) {
+	h := build(t)
+	h.dead = errors.New("I/O error")
+	h.start()
+	left := map[string]bool{}
+	o := datamodel.ReadOptions{Unavailable: func(path string, _ error) { left[path] = true }}
+	for _, err := range h.tree.Reader(o).Values(t.Context(), "Device.") {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{
+		"Device.XMPP.Connection.", "Device.ManagementServer.InformParameter.", "Device.IP.Interface.1.IPv4Address.",
+		"Device.IP.Interface.1.IPv6Prefix.",
+		"Device.Routing.Router.1.IPv4Forwarding.", "Device.Routing.Router.1.IPv6Forwarding.",
+	} {
+		if !left[path] {
+			t.Errorf("%s is not told as left out; %v are", path, slices.Sorted(maps.Keys(left)))
+		}
+		var un *datamodel.Unavailable
+		if _, err := h.tree.Reader(o).Get(t.Context(), path+"1.Alias"); !errors.As(err, &un) || !strings.Contains(err.Error(), "I/O error") {
+			t.Errorf("%s: got %v, want Unavailable", path, err)
+		}
+	}
+}
+
 func TestRowGone(t *testing.T) {
 	h := build(t)
 	eth4 := h.find("Device.Ethernet.Interface.", "Name", "eth4")

@@ -88,6 +88,7 @@ type house struct {
 	settings settings
 	files    map[string]*storetest.File
 	journal  datamodel.Backing
+	dead     error // of the files that the agent keeps; nil: they can be read
 	tests    tests
 	xmpp     datamodel.Key // of the connection that the agent keeps
 	voice    voice
@@ -132,7 +133,7 @@ func (h *house) start() {
 		NAT: nat{}, XMPP: xmpp{&h.xmpp}, Lightweight: true, Transfers: transfers{}, Diagnostics: &h.tests, Voice: &h.voice,
 		Settings: h.settings, Reach: reach("http://203.0.113.17:7547/cr"), Identity: func() platform.ID { return id },
 		Gateway: func() tr181.Gateway { return h.gateway },
-		Keep:    func(name string) datamodel.Backing { return h.file(name) }, Version: "test", Start: time.Now(),
+		Keep:    h.keep, Version: "test", Start: time.Now(),
 	})
 	if h.tree, err = datamodel.New(datamodel.Options{Numbers: h.file("numbers"), Journal: h.journal}); err != nil {
 		h.Fatal(err)
@@ -142,6 +143,22 @@ func (h *house) start() {
 	}
 	h.tree.Recover(h.Context(), h.model.Undo())
 }
+
+// keep is where the agent keeps a table of rows.
+func (h *house) keep(name string) datamodel.Backing {
+	if h.dead != nil {
+		return deadFile{h.file(name), h.dead}
+	}
+	return h.file(name)
+}
+
+// A deadFile cannot be read.
+type deadFile struct {
+	*storetest.File
+	err error
+}
+
+func (f deadFile) Load() ([]byte, error) { return nil, f.err }
 
 func (h *house) file(name string) *storetest.File {
 	if h.files[name] == nil {

@@ -98,7 +98,9 @@ func (m *Model) xmppConnection() datamodel.Object {
 		Rows: func(ctx context.Context, parent []datamodel.Key) iter.Seq2[datamodel.Row[xmppConnection], error] {
 			return func(yield func(datamodel.Row[xmppConnection], error) bool) {
 				for r, err := range k.Rows(ctx, parent) {
-					r.Value.state = m.xmppState(r.Key, r.Value.enable)
+					if err == nil {
+						r.Value.state = m.xmppState(r.Key, r.Value.enable)
+					}
 					if !yield(r, err) {
 						return
 					}
