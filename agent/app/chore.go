@@ -111,7 +111,7 @@ func (c *chore) run() {
 func (c *chore) begin() (ctx context.Context, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx == nil || c.runs {
+	if c.ctx == nil || c.ctx.Err() != nil || c.runs {
 		return nil, false
 	}
 	if c.timer != nil { // one that is not needed is not kept

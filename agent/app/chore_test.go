@@ -155,3 +155,32 @@ func TestChoreHoldsNoGoroutine(t *testing.T) {
 		}, all...)
 	})
 }
+
+// TestChoreHasNoTurnAfterTheEnd: who is poked, or is due, when the agent ends has
+// no turn, however long the others take to end.
+func TestChoreHasNoTurnAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		late := 0
+		turn := func(ctx context.Context) (time.Duration, error) {
+			if ctx.Err() != nil {
+				late++
+			}
+			return 90 * time.Second, nil
+		}
+		due, poked := &chore{turn: turn}, &chore{turn: turn, first: whenPoked}
+		slow := task{name: "slow", run: func(ctx context.Context) error {
+			<-ctx.Done()
+			poked.poke() // as the end of the last session does
+			time.Sleep(time.Hour)
+			return nil
+		}}
+		if err := run(ctx, []task{slow}, []*chore{due, poked}); err != nil {
+			t.Error(err)
+		}
+		if late != 0 {
+			t.Errorf("%d turns after the end", late)
+		}
+	})
+}
