@@ -17,9 +17,20 @@ import (
 // asked for anew, and how long until it is asked for again (TR-069 3.1).
 const rediscovery = 300 * time.Second
 
+// maxChanges is how often within changesFor DHCP is heard at once when it says
+// something else. Each time is a write to flash, and may be another ACS: a short
+// lease with a server that cannot decide, or means ill, would have many.
+const (
+	maxChanges = 6
+	changesFor = time.Hour
+)
+
 // discovered is what the agent knows by DHCP, and has done about it.
 type discovered struct {
-	said, warned string // last, of offers and of their values; of who looks
+	// Of who looks.
+	said, warned string // last, of offers and of their values
+	changes      int    // heard since
+	since        time.Time
 
 	mu      sync.Mutex
 	gateway tr181.Gateway
@@ -29,11 +40,9 @@ type discovered struct {
 }
 
 // discover reads what DHCP servers say of the ACS, and makes it a layer of the
-// settings. A lease that says nothing any more changes nothing: the ACS has not
-// moved because a server has lost a line of its configuration, and a router
-// without a URL is one that nobody reaches. It reports whether the gateway is
-// another one now.
-func (a *Agent) discover(ctx context.Context) (gateway bool) {
+// settings. It reports whether the gateway is another one now, and when to look
+// again unasked; 0: never.
+func (a *Agent) discover(ctx context.Context) (gateway bool, again time.Duration) {
 	d, s := &a.discovered, a.settings
 	var offers []discovery.Offer
 	learned := s.Learned()
@@ -41,7 +50,7 @@ func (a *Agent) discover(ctx context.Context) (gateway bool) {
 		var err error
 		if offers, err = discovery.Look(ctx, a.cfg.Platform, s); err != nil {
 			a.log.Debug("what DHCP says cannot be read", "err", err)
-			return false // nothing is known: what was said may still be
+			return false, 0 // nothing is known: what was said may still be
 		}
 		if u := learned[settings.URL]; u != "" && discovery.Check(s, u) != nil {
 			learned = nil // the configuration does not allow it any more
@@ -50,23 +59,7 @@ func (a *Agent) discover(ctx context.Context) (gateway bool) {
 		learned = nil
 	}
 	a.tellOffers(offers)
-	now := learned
-	if best := choose(offers, learned[settings.URL]); best != nil {
-		now = best.Values()
-		if u := learned[settings.URL]; now[settings.URL] == "" && u != "" {
-			now[settings.URL] = u
-		}
-	}
-	if !maps.Equal(now, s.Learned()) {
-		changed, err := s.SetLayer(settings.DHCP, now)
-		if err != nil && err.Error() != d.warned {
-			d.warned = err.Error()
-			a.log.Warn("not everything that DHCP says counts", "err", err)
-		}
-		if len(changed) > 0 {
-			a.log.Info("DHCP has changed settings of the agent", "settings", strings.Join(changed, " "))
-		}
-	}
+	again = a.heedOffers(offers, learned)
 	var g tr181.Gateway
 	for _, o := range offers {
 		if o.Uplink && g == (tr181.Gateway{}) {
@@ -76,7 +69,56 @@ func (a *Agent) discover(ctx context.Context) (gateway bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	gateway, d.gateway = d.gateway != g, g
-	return gateway
+	return gateway, again
+}
+
+// heedOffers adds the offer that counts to what was learned before. A lease that
+// says nothing any more changes nothing: the ACS has not moved because a server
+// has lost a line of its configuration, and a router without a URL is one that
+// nobody reaches. again is when to come back to an offer that was not heard.
+func (a *Agent) heedOffers(offers []discovery.Offer, learned map[string]string) (again time.Duration) {
+	d, s := &a.discovered, a.settings
+	before, now := s.Learned(), learned
+	if best := choose(offers, learned[settings.URL]); best != nil {
+		now = best.Values()
+		if u := learned[settings.URL]; now[settings.URL] == "" && u != "" {
+			now[settings.URL] = u
+		}
+		if !maps.Equal(now, before) {
+			if again = d.rest(time.Now()); again > 0 {
+				now = learned
+			}
+		}
+	}
+	if maps.Equal(now, before) {
+		return again
+	}
+	changed, err := s.SetLayer(settings.DHCP, now)
+	if err != nil && err.Error() != d.warned {
+		d.warned = err.Error()
+		a.log.Warn("not everything that DHCP says counts", "err", err)
+	}
+	if len(changed) > 0 {
+		a.log.Info("DHCP has changed settings of the agent", "settings", strings.Join(changed, " "))
+	}
+	if maps.Equal(s.Learned(), before) {
+		return again // all that is new is no good
+	}
+	if d.changes++; d.changes == maxChanges {
+		a.log.Warn("DHCP says something else again and again, and is not heard for a while", "changes", d.changes, "for", d.rest(time.Now()))
+	}
+	return again
+}
+
+// rest is how long DHCP is not to be heard.
+func (d *discovered) rest(now time.Time) time.Duration {
+	if now.Sub(d.since) >= changesFor {
+		d.since, d.changes = now, 0
+	}
+	if d.changes < maxChanges {
+		return 0
+	}
+	return changesFor - now.Sub(d.since)
 }
 
 // choose picks the offer that counts: one that names the ACS known so far, so

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -97,6 +98,45 @@ func TestDiscoveryBadValues(t *testing.T) {
 		}
 		if again := h.state.Calls()[len(writes):]; len(again) > 0 {
 			t.Errorf("written for nothing: %v", again)
+		}
+	})
+}
+
+// TestDiscoveryFickle: a server that says something else with each short lease
+// wears no flash and leads to no ACS after the other. What it says last is heard
+// in the end.
+func TestDiscoveryFickle(t *testing.T) {
+	story(t, acs.Options{}, undecided(allowHTTP), func(t *testing.T, h *house) {
+		h.lease("eth0", option43(acsURL))
+		h.start()
+		h.session(1)
+		before := len(h.state.Calls())
+		for i := range 360 { // an hour
+			h.lease("eth0", option43(acsURL, fmt.Sprint("code-", i)))
+			time.Sleep(10 * time.Second)
+		}
+		written := 0
+		for _, c := range h.state.Calls()[before:] {
+			if strings.HasPrefix(c, "rename") && strings.Contains(c, "settings") {
+				written++
+			}
+		}
+		if written < 5 || written > 12 {
+			t.Errorf("%d writes: %q", written, h.state.Calls()[before:])
+		}
+		if n := strings.Count(h.log.String(), "DHCP says something else again and again"); n < 1 || n > 2 {
+			t.Errorf("said %d times", n)
+		}
+		time.Sleep(2 * time.Hour)
+		if code := h.get("Device.DeviceInfo.ProvisioningCode"); code != "code-359" {
+			t.Errorf("ProvisioningCode %q", code)
+		}
+		// What the configuration forbids is forgotten at once, all the same.
+		write(t, h.conf, undecided(allowHTTP, "\toption dhcp_discovery '0'"))
+		h.reload <- struct{}{}
+		time.Sleep(time.Minute)
+		if url := h.get(ms + "URL"); url != "" {
+			t.Errorf("the URL is still %q", url)
 		}
 	})
 }

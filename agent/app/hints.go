@@ -99,7 +99,8 @@ func (a *Agent) followNetwork(ctx context.Context) (again time.Duration, err err
 		a.hint(tr181.ReachChanged)
 	}
 	a.tell(ofNetwork)
-	if a.discover(ctx) {
+	gateway, again := a.discover(ctx)
+	if gateway {
 		a.hint(tr181.GatewayChanged)
 	}
 	a.renewLeases(ctx)
@@ -109,7 +110,7 @@ func (a *Agent) followNetwork(ctx context.Context) (again time.Duration, err err
 			a.requests.poke() // its interface may have come up
 		}
 	}
-	return 0, nil
+	return again, nil
 }
 
 // putBack makes the kernel have what the agent keeps for it.
