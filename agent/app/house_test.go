@@ -226,7 +226,7 @@ func (h *house) session(n int) *acs.Session {
 
 func (h *house) sessionAt(s *acs.Server, n int) *acs.Session {
 	h.t.Helper()
-	return h.wait(s, fmt.Sprintf("session %d", n), func(s *acs.Session) bool { return s.Number >= n })
+	return h.wait(s, fmt.Sprintf("session %d", n), func(s *acs.Session) bool { return s.Number == n })
 }
 
 // good waits for the first session after the n-th that goes well.

@@ -68,7 +68,7 @@ func TestRogueDHCP(t *testing.T) {
 						t.Errorf("the URL is %q", url)
 					}
 					if rogue.configured {
-						h.good(0)
+						h.good(1)
 						h.unharmed()
 					}
 					if h.log.has(pass) || strings.Contains(h.log.String(), "\nlevel=INFO msg=\"session ended\"\"") {

@@ -258,7 +258,7 @@ func (h *house) sessionOf(s *acs.Server, n int) *acs.Session {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
 	defer cancel()
-	got, err := s.WaitSession(ctx, func(s *acs.Session) bool { return s.Number >= n })
+	got, err := s.WaitSession(ctx, func(s *acs.Session) bool { return s.Number == n })
 	if err != nil {
 		h.t.Fatalf("no session %d: %v", n, err)
 	}
