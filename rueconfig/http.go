@@ -125,6 +125,14 @@ func (v *conversation) dial(ctx context.Context, network, addr string) (net.Conn
 	return conn, err
 }
 
+// server is the address of target that was reached, or is to be tried first.
+func (v *conversation) server() netip.AddrPort {
+	if at := v.pinned.Load(); at != nil {
+		return *at
+	}
+	return v.target.Addr
+}
+
 // refused says whether err is a proxy's that will not have us: no other server
 // would change its mind.
 func refused(err error) bool {
@@ -244,11 +252,11 @@ func (v *conversation) ask(ctx context.Context, u *url.URL, etag string) (*respo
 		return nil, local(err)
 	}
 	began := time.Now()
-	log := v.c.log.With("id", v.id, "url", place(u), "server", v.target.Addr)
-	log.Debug("request", "authorized", req.Header["Authorization"] != nil)
+	log := v.c.log.With("id", v.id, "url", place(u))
+	log.Debug("request", "server", v.server(), "authorized", req.Header["Authorization"] != nil)
 	resp, err := v.http.RoundTrip(req)
 	if err != nil {
-		log.Info("no answer", "after", time.Since(began).Round(time.Millisecond), "timeout", endpoint.IsTimeout(err), "err", err)
+		log.Info("no answer", "server", v.server(), "after", time.Since(began).Round(time.Millisecond), "timeout", endpoint.IsTimeout(err), "err", err)
 		if refused(err) {
 			err = local(err)
 		}
@@ -256,7 +264,7 @@ func (v *conversation) ask(ctx context.Context, u *url.URL, etag string) (*respo
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxSize+1))
-	log.Info("answer", "status", resp.StatusCode, "bytes", len(body), "after", time.Since(began).Round(time.Millisecond))
+	log.Info("answer", "server", v.server(), "status", resp.StatusCode, "bytes", len(body), "after", time.Since(began).Round(time.Millisecond))
 	if err != nil && resp.StatusCode == http.StatusOK {
 		return nil, fmt.Errorf("the answer breaks off: %w", err)
 	}

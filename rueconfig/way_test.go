@@ -18,6 +18,7 @@ import (
 
 	"gatehouse/internal/endpoint"
 	"gatehouse/lab/pipe"
+	"gatehouse/lab/provider"
 )
 
 // A household whose IPv6 leads nowhere loses a quarter of a second, and the
@@ -71,6 +72,46 @@ func TestDeadIPv6(t *testing.T) {
 				}
 				if !slices.Equal(reached, []string{row.tcp, row.tcp}) {
 					t.Errorf("connections to %v", reached)
+				}
+			})
+		})
+	}
+}
+
+// A server that says 5xx is passed over by both of its addresses, and the log
+// says by which of them it was asked.
+func TestBusyByBothFamilies(t *testing.T) {
+	for name, row := range map[string]struct {
+		dead  []string
+		asked string
+	}{
+		"both lead there": {nil, "[2001:db8::10]:443"},
+		"IPv6 is dead":    {[]string{"2001:db8::10"}, "192.0.2.10:443"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			house(t, func(t *testing.T, r *rig) {
+				if err := r.dns.Set("_rueconfig._tcp.p.example 300 SRV 0 0 443 server.p.example", "_rueconfig._tcp.p.example 300 SRV 1 0 8443 second.p.example",
+					"server.p.example 300 A 192.0.2.10", "server.p.example 300 AAAA 2001:db8::10", "second.p.example 300 A 192.0.2.11"); err != nil {
+					t.Fatal(err)
+				}
+				r.serve("192.0.2.10:443", "", "server.p.example")
+				r.serve("[2001:db8::10]:443", "", "server.p.example")
+				r.serve("192.0.2.11:8443", "", "second.p.example")
+				for _, addr := range row.dead {
+					r.network.Set(addr, pipe.Drop)
+				}
+				r.provider.Break(provider.Fault{Name: "status", Arg: "503"})
+				c, err := r.fetch()
+				if err != nil || c.State().From != "https://second.p.example:8443/v1" {
+					t.Errorf("%v, from %s", err, c.State().From)
+				}
+				if blocked := c.Health().Blocked; len(blocked) != 2 {
+					t.Errorf("blocked %v", blocked)
+				}
+				for l := range strings.Lines(r.log.String()) {
+					if strings.Contains(l, "status=503") && !strings.Contains(l, "server="+row.asked+" ") {
+						t.Errorf("asked at %s: %s", row.asked, l)
+					}
 				}
 			})
 		})

@@ -246,13 +246,16 @@ func (c *Channel) worked(t Target) {
 	}
 }
 
-// failed blocks a server, by all the addresses that were tried, and leaves it
-// where the channel sticks to one.
+// failed blocks a server, by all the addresses that were tried, or by both of
+// its own when it has answered, and leaves it where the channel sticks to one.
 func (c *Channel) failed(t Target, err error) {
 	var status *StatusError
 	var wait time.Duration
 	if errors.As(err, &status) {
 		wait = min(status.RetryAfter, time.Hour)
+		if t.Other.IsValid() {
+			c.pool.block(t.Other, wait)
+		}
 	}
 	c.mu.Lock()
 	if i := slices.Index(c.found.Targets, t); i >= 0 && i == c.selected {
