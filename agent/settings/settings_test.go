@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"gatehouse/datamodel"
@@ -288,6 +289,36 @@ func TestPlainHTTP(t *testing.T) {
 	}
 	h.reload(s, "", URL, AllowHTTP) // no longer allowed: what was written does not count either
 	h.wantValue(s, URL, "", BuiltIn)
+}
+
+// TestLearnedUnread: what DHCP said while the state could not be read outlives
+// the moment when it can be again: it is newer than what is there.
+func TestLearnedUnread(t *testing.T) {
+	h := newHouse(t, "")
+	if _, err := h.open().SetLayer(DHCP, map[string]string{URL: "https://d/", ProvisioningCode: "p"}); err != nil {
+		t.Fatal(err)
+	}
+	h.fsys.FailReads(syscall.EIO, "settings")
+	said, silent := h.open(), h.open()
+	if _, err := said.SetLayer(DHCP, map[string]string{URL: "https://e/"}); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a state that cannot be read: %v", err)
+	}
+	h.fsys.FailReads(nil)
+	if err := silent.Put(map[string]string{ParameterKey: "k"}); err != nil {
+		t.Fatal(err)
+	}
+	h.wantValue(silent, URL, "https://d/", DHCP)
+	h.changes = nil
+	if err := said.Put(map[string]string{ParameterKey: "m"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(h.changes); strings.Contains(got, URL) || !strings.Contains(got, ParameterKey) {
+		t.Errorf("heard of %s", got)
+	}
+	for _, s := range []*Settings{said, h.open()} {
+		h.wantValue(s, URL, "https://e/", DHCP)
+		h.wantValue(s, ProvisioningCode, "", BuiltIn)
+	}
 }
 
 // TestLearned: what DHCP said last is known after a restart, until the factory

@@ -120,7 +120,11 @@ func (s *Settings) heal() error {
 		return nil
 	}
 	var changed []string
+	learned := s.state.learned
 	if s.unread = s.loadState(); s.unread == nil {
+		if len(learned) > 0 { // by now, and so newer than what is there
+			s.state.learned = learned
+		}
 		s.log.Warn("what was written before can be read again")
 		changed = s.resolve()
 	}
