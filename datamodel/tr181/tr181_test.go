@@ -88,7 +88,8 @@ type house struct {
 	settings settings
 	files    map[string]*storetest.File
 	journal  datamodel.Backing
-	dead     error // of the files that the agent keeps; nil: they can be read
+	schemas  *datamodel.Schemas // nil: of its own
+	dead     error              // of the files that the agent keeps; nil: they can be read
 	tests    tests
 	xmpp     datamodel.Key // of the connection that the agent keeps
 	voice    voice
@@ -135,7 +136,7 @@ func (h *house) start() {
 		Gateway: func() tr181.Gateway { return h.gateway },
 		Keep:    h.keep, Version: "test", Start: time.Now(),
 	})
-	if h.tree, err = datamodel.New(datamodel.Options{Numbers: h.file("numbers"), Journal: h.journal}); err != nil {
+	if h.tree, err = datamodel.New(datamodel.Options{Numbers: h.file("numbers"), Journal: h.journal, Schemas: h.schemas}); err != nil {
 		h.Fatal(err)
 	}
 	if _, err := h.tree.Add(h.model.Objects()...); err != nil {
