@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -58,8 +59,15 @@ func (a *Agent) discover(ctx context.Context) (gateway bool, again time.Duration
 	} else {
 		learned = nil
 	}
+	outage := a.cutOff(ctx, offers)
+	if outage {
+		offers = nil
+	}
 	a.tellOffers(offers)
 	again = a.heedOffers(offers, learned)
+	if outage {
+		return false, again
+	}
 	var g tr181.Gateway
 	for _, o := range offers {
 		if o.Uplink && g == (tr181.Gateway{}) {
@@ -70,6 +78,17 @@ func (a *Agent) discover(ctx context.Context) (gateway bool, again time.Duration
 	defer d.mu.Unlock()
 	gateway, d.gateway = d.gateway != g, g
 	return gateway, again
+}
+
+// cutOff says whether offers have no way to the ACS because there is none at
+// all: an outage, in which what was said neither changes nor is worth a warning.
+func (a *Agent) cutOff(ctx context.Context, offers []discovery.Offer) bool {
+	links := a.cfg.Platform.Links
+	if len(offers) == 0 || links == nil || slices.ContainsFunc(offers, func(o discovery.Offer) bool { return o.Uplink }) {
+		return false
+	}
+	up, err := discovery.Uplinks(ctx, links, a.settings)
+	return err == nil && len(up) == 0
 }
 
 // heedOffers adds the offer that counts to what was learned before. A lease that

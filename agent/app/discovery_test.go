@@ -327,6 +327,20 @@ func TestRediscovery(t *testing.T) {
 	}
 }
 
+// routes are those by a link.
+func (h *house) routes(link string) (all []platform.Route) {
+	h.t.Helper()
+	for r, err := range h.router.Platform().Routes.Routes(h.t.Context(), false) {
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if r.Link == link {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
 // TestGateway: a device behind a gateway tells the ACS which it is (TR-069
 // Annex F), and that it is another one.
 func TestGateway(t *testing.T) {
@@ -347,6 +361,20 @@ func TestGateway(t *testing.T) {
 		h.wantEvents(s, "4 VALUE CHANGE")
 		if v, _ := s.Inform.Parameters.Get(path + "SerialNumber"); v != "GW2" {
 			t.Errorf("SerialNumber %q", v)
+		}
+		// An outage is no other gateway, and nothing is wrong with what it says.
+		h.router.SetLink("eth0", false)
+		lost := h.routes("eth0")
+		h.router.RemoveRoutes(func(r platform.Route) bool { return r.Link == "eth0" })
+		time.Sleep(10 * time.Minute)
+		if v := h.get(path + "SerialNumber"); v != "GW2" || h.log.has("is refused") {
+			t.Errorf("without an uplink: SerialNumber %q, or a warning", v)
+		}
+		h.router.AddRoute(lost...)
+		h.router.SetLink("eth0", true)
+		time.Sleep(10 * time.Minute)
+		if n := len(h.acs.Sessions()); n != 2 {
+			t.Errorf("%d sessions", n)
 		}
 	})
 }
