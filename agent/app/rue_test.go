@@ -215,6 +215,18 @@ func TestProviderXMPP(t *testing.T) {
 		if got := h.value("Device.XMPP.Connection.1.Domain"); got != "xmpp.example.net" {
 			t.Errorf("domain %q", got)
 		}
+		// Another document in which only the account is another one.
+		h.says(map[string]any{"cwmp": map[string]any{"acs-url": acsURL, "xmpp": map[string]any{
+			"domain": "chat.example.net", "username": "cpe1", "password": "n3w", "allowed-jabber-ids": []string{"acs@xmpp.example.net"},
+		}}})
+		if _, err := h.agent.API().ProviderCall(t.Context(), root, "fetch"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		asked := func(q string) bool { return strings.Contains(q, "chat.example.net") }
+		if all := h.dns.Asked(); !slices.ContainsFunc(all, asked) {
+			t.Errorf("the account of the document before is still in use: asked for %q", all)
+		}
 	})
 }
 

@@ -286,7 +286,7 @@ func (r *rue) apply(d *rueconfig.Document) {
 			a.log.Warn("the XMPP connection of the provider is not as it says", "err", err)
 		}
 		a.hint(tr181.ProviderChanged)
-		r.voice.chore.poke()
+		a.tell(ofSettings) // the rows of the connection, and a voice stack
 	}
 }
 
