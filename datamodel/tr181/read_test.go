@@ -361,7 +361,7 @@ func TestRolesMissing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tree.Add(tr181.Objects(platform.Platform{}, tr181.Agent{})...); err != nil {
+		if _, err := tree.Add(tr181.New(platform.Platform{}, tr181.Agent{}).Objects()...); err != nil {
 			t.Fatal(err)
 		}
 		for _, err := range tree.Values(t.Context(), "Device.") {

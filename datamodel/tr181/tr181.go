@@ -162,9 +162,6 @@ type Model struct {
 	anew  atomic.Bool // services have set up the network since
 }
 
-// Objects returns the objects that this platform and this agent can support.
-func Objects(p platform.Platform, a Agent) []datamodel.Object { return New(p, a).Objects() }
-
 // New binds the declarations to a platform and an agent.
 func New(p platform.Platform, a Agent) *Model {
 	m := &Model{p: p, a: a, undo: map[string]func(context.Context, []byte) error{}}

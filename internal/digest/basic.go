@@ -22,17 +22,6 @@ func Basic(username, password string) (string, error) {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password)), nil
 }
 
-// CheckBasic reports whether the value of an Authorization header carries just
-// these credentials. It takes the same time whatever part is wrong.
-func CheckBasic(header, username, password string) bool {
-	name, token, _ := strings.Cut(strings.TrimSpace(header), " ")
-	if !strings.EqualFold(name, "Basic") || len(token) > maxHeader {
-		return false
-	}
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(token))
-	return err == nil && equal(string(raw), username+":"+password)
-}
-
 // equal compares two texts in a time that depends on neither of them, only on
 // their lengths.
 func equal(a, b string) bool {

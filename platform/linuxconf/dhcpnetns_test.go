@@ -236,7 +236,7 @@ func (q *quarter) values(path string) map[string]string {
 	q.t.Helper()
 	tree, err := datamodel.New(datamodel.Options{})
 	q.must(err)
-	_, err = tree.Add(tr181.Objects(q.p, tr181.Agent{})...)
+	_, err = tree.Add(tr181.New(q.p, tr181.Agent{}).Objects()...)
 	q.must(err)
 	all := map[string]string{}
 	for item, err := range tree.Values(q.t.Context(), path) {
